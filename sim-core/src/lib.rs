@@ -1,0 +1,7 @@
+//! The core of `streamsim`: a deterministic discrete-event engine, the books of truth and blame,
+//! and the models of the stream systems. No files, no scenario language, no plotting, no wall
+//! clock.
+
+pub mod engine;
+pub mod metrics;
+pub mod result;

@@ -1,0 +1,3 @@
+//! What is measured: the catalogue of metric names, and the recorder that models write to.
+
+pub mod catalogue;
