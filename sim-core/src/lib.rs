@@ -2,6 +2,8 @@
 //! and the models of the stream systems. No files, no scenario language, no plotting, no wall
 //! clock.
 
+pub mod config;
 pub mod engine;
 pub mod metrics;
 pub mod result;
+pub mod run;

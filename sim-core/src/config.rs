@@ -1,0 +1,461 @@
+//! What a world is built from: the lowered form of a scenario, every default filled in, every
+//! name resolved to an index. Units are in the types or in the field's doc.
+//!
+//! Building a world from a configuration that breaks a stated range is a bug of the caller: the
+//! `scenarios` crate checks ranges and reports them with a position in the file.
+
+use crate::engine::{SimDuration, SimTime};
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct WorldConfig {
+    /// Seed of all random streams.
+    pub seed: u64,
+    /// Simulated time of the run.
+    pub duration: SimDuration,
+    /// The arrival grid W of decision D-8; zero is record-exact.
+    pub resolution: SimDuration,
+    /// Kinesis streams.
+    pub streams: Vec<StreamConfig>,
+    /// Producers, each into one stream.
+    pub producers: Vec<ProducerConfig>,
+    /// KCL applications, each from one stream.
+    pub consumers: Vec<KclConfig>,
+    /// Faults and operator actions, in file order.
+    pub timeline: Vec<TimelineEntry>,
+}
+
+/// A Kinesis stream.
+#[derive(Clone, Debug)]
+pub struct StreamConfig {
+    /// Its name in the scenario.
+    pub name: String,
+    /// Provisioned or on-demand.
+    pub capacity: Capacity,
+    /// How long records are kept (N-R-7): 24 h to 8,760 h.
+    pub retention: SimDuration,
+    /// Depth of a shard's byte bucket (N-W-5): 1 MiB, or 10 MiB with large records. Bytes.
+    pub burst_bytes: u64,
+    /// From sending PutRecords until it is judged, stored and answered.
+    pub put_latency: SimDuration,
+    /// From sending GetRecords until its records are with the reader (D-25: 20 ms).
+    pub get_latency: SimDuration,
+    /// From the append until an enhanced fan-out subscriber has the record.
+    pub push_latency: SimDuration,
+    /// Time of one split or merge (N-C-2).
+    pub reshard_time: SimDuration,
+    /// Whether UpdateShardCount runs its steps one after the other (N-C-2) or all at once.
+    pub reshard_serially: bool,
+}
+
+/// How a stream's capacity is set.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Capacity {
+    /// A fixed number of shards, 1 to 10,000.
+    Provisioned {
+        /// Open shards.
+        shards: u32,
+    },
+    /// Shards follow the traffic (N-C-6).
+    OnDemand(OnDemandConfig),
+}
+
+/// On-demand capacity (N-C-6 to N-C-10, D-23, D-24).
+#[derive(Clone, Debug, PartialEq)]
+pub struct OnDemandConfig {
+    /// How capacity grows.
+    pub rule: OnDemandRule,
+    /// Peak write of the last 30 days, bytes per second; twice of it is there at once.
+    pub peak_history: u64,
+    /// Warm throughput, bytes per second; zero for none (N-C-10).
+    pub warm_throughput: u64,
+    /// From passing the trigger until the shard has split (0 to 15 min).
+    pub split_delay: SimDuration,
+    /// No growth beyond this, bytes per second (N-C-8).
+    pub ceiling: u64,
+}
+
+/// How on-demand capacity grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDemandRule {
+    /// Per shard: one whose one-minute mean passes 500,000 B/s splits (N-C-6).
+    Documented,
+    /// The popular belief: total capacity doubles every 15 minutes while demand exceeds it.
+    DoublesEvery15Minutes,
+}
+
+/// A producer: one workload, sent by a number of equal client processes.
+#[derive(Clone, Debug)]
+pub struct ProducerConfig {
+    /// Its name in the scenario.
+    pub name: String,
+    /// Index of its stream.
+    pub stream: usize,
+    /// Client processes, at least 1.
+    pub instances: u32,
+    /// Records per second over time, all instances together.
+    pub rate: RateProfile,
+    /// Whether arrivals are even or Poisson.
+    pub arrivals: Arrivals,
+    /// Bytes of data per record, without the partition key.
+    pub record_size: SizeDistribution,
+    /// Partition keys.
+    pub keys: KeyDistribution,
+    /// Sub-keys that each hot key is spread over; 1 for none. Sub-key i of `k` is `k#i`.
+    pub salt: u32,
+    /// The client library.
+    pub client: ClientConfig,
+}
+
+/// Records per second as knots joined by straight lines; two knots at one instant make a step.
+/// Before the first knot the first rate holds, after the last one the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateProfile {
+    /// (instant, millionths of a record per second), in order of time, at least one.
+    pub knots: Vec<(SimTime, u64)>,
+}
+
+/// The fine structure of arrivals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrivals {
+    /// Evenly spaced: counts are differences of floor(integral of the rate).
+    Even,
+    /// A Poisson process of that rate.
+    Poisson,
+}
+
+/// Bytes per record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SizeDistribution {
+    /// All alike.
+    Fixed(u32),
+    /// Uniform over a range, both ends included.
+    Uniform {
+        /// Least.
+        min: u32,
+        /// Greatest.
+        max: u32,
+    },
+    /// Log-normal, cut off at `max`.
+    LogNormal {
+        /// Half of the records are smaller.
+        median: u32,
+        /// Standard deviation of the logarithm.
+        sigma: f64,
+        /// Greatest.
+        max: u32,
+    },
+}
+
+/// Partition keys of a workload.
+#[derive(Clone, Debug, PartialEq)]
+pub enum KeyDistribution {
+    /// Every record its own random key: mass follows the hash range.
+    Random,
+    /// Keys `{prefix}0` .. `{prefix}{keys-1}`, all equally likely.
+    Uniform {
+        /// Before the number.
+        prefix: String,
+        /// How many.
+        keys: u32,
+    },
+    /// The same key names with mass proportional to 1 / (rank + 1)^exponent, rank = the number.
+    Zipf {
+        /// Before the number.
+        prefix: String,
+        /// How many.
+        keys: u32,
+        /// Skew.
+        exponent: f64,
+    },
+    /// Explicit hash keys, all equally likely.
+    HashKeys(Vec<u128>),
+}
+
+/// The client library that a producer uses.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientConfig {
+    /// Kinesis Producer Library (N-KPL).
+    Kpl(KplConfig),
+    /// Plain SDK PutRecords (N-W-7, D-26).
+    Sdk(SdkConfig),
+}
+
+/// KPL configuration under its own names (N-KPL-2 has the defaults).
+#[derive(Clone, Debug, PartialEq)]
+pub struct KplConfig {
+    /// `AggregationEnabled`.
+    pub aggregation_enabled: bool,
+    /// `AggregationMaxSize`, bytes.
+    pub aggregation_max_size: u32,
+    /// `AggregationMaxCount`, user records.
+    pub aggregation_max_count: u32,
+    /// `CollectionMaxCount`, Kinesis records, at most 500.
+    pub collection_max_count: u32,
+    /// `CollectionMaxSize`, bytes.
+    pub collection_max_size: u32,
+    /// `RecordMaxBufferedTime`.
+    pub record_max_buffered_time: SimDuration,
+    /// `RecordTtl`.
+    pub record_ttl: SimDuration,
+    /// `RateLimit`, per cent of a shard's limit, per process.
+    pub rate_limit: u32,
+    /// `MaxConnections`: requests in flight per process.
+    pub max_connections: u32,
+    /// `RequestTimeout`.
+    pub request_timeout: SimDuration,
+    /// `FailIfThrottled`.
+    pub fail_if_throttled: bool,
+}
+
+/// A caller of the SDK's PutRecords.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SdkConfig {
+    /// A request is sent when it holds this many records, at most 500.
+    pub batch_records: u32,
+    /// A request is sent when its first record is this old.
+    pub linger: SimDuration,
+    /// Requests in flight per process.
+    pub max_in_flight: u32,
+    /// A request unanswered for this long is an error to the caller.
+    pub request_timeout: SimDuration,
+    /// What the caller does with failed entries; `None` ignores them (they are refused).
+    pub retry_failed: Option<RetryConfig>,
+}
+
+/// Re-sending with full jitter: before try i (from 1) wait rand(0,1) * min(base * 2^(i-1), ceiling).
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetryConfig {
+    /// Re-sends before giving up.
+    pub attempts: u32,
+    /// First ceiling of the wait.
+    pub base: SimDuration,
+    /// Greatest ceiling of the wait.
+    pub ceiling: SimDuration,
+}
+
+/// A KCL application.
+#[derive(Clone, Debug)]
+pub struct KclConfig {
+    /// Its name in the scenario.
+    pub name: String,
+    /// Index of its stream.
+    pub stream: usize,
+    /// Worker processes at the start, at least 1.
+    pub workers: u32,
+    /// 2.x or 3.x lease management.
+    pub version: KclVersion,
+    /// Polling or enhanced fan-out (N-KCL-3).
+    pub retrieval: Retrieval,
+    /// Time to process one record.
+    pub service: ServiceTime,
+    /// Leases that one worker processes at the same time; zero for no limit.
+    pub worker_threads: u32,
+    /// `failoverTimeMillis`.
+    pub failover_time: SimDuration,
+    /// `maxLeasesForWorker`.
+    pub max_leases_for_worker: u32,
+    /// `maxLeasesToStealAtOneTime`.
+    pub max_leases_to_steal_at_one_time: u32,
+    /// `parentShardPollIntervalMillis`.
+    pub parent_shard_poll_interval: SimDuration,
+    /// `maxRecords` of one GetRecords call, at most 10,000.
+    pub max_records: u32,
+    /// `leaseAssignmentStrategy` by throughput, or by count (3.x).
+    pub lease_count_based: bool,
+    /// `isGracefulLeaseHandoffEnabled` (3.x).
+    pub graceful_handoff: bool,
+    /// `gracefulLeaseHandoffTimeoutMillis` (3.x).
+    pub graceful_handoff_timeout: SimDuration,
+    /// Least time between checkpoints of a shard; zero checkpoints after each processRecords call.
+    pub checkpoint_interval: SimDuration,
+    /// Whether applying a record twice at the sink does harm.
+    pub sink_idempotent: bool,
+}
+
+/// Lease management generations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KclVersion {
+    /// 2.x: every worker takes leases for itself (N-KCL-6).
+    V2,
+    /// 3.x: a leader assigns leases (N-KCL-19).
+    V3,
+}
+
+/// How records reach a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retrieval {
+    /// SubscribeToShard: pushed, 2 MiB/s for this consumer and shard alone (N-R-6).
+    FanOut,
+    /// GetRecords, sharing the shard's 5 calls/s and 2 MiB/s (N-R-3).
+    Polling {
+        /// `idleTimeBetweenReadsInMillis`.
+        idle_time_between_reads: SimDuration,
+    },
+}
+
+/// Time to process one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceTime {
+    /// Always the same.
+    Fixed(SimDuration),
+    /// Exponential with this mean.
+    Exponential(SimDuration),
+}
+
+/// Something planned: a fault, or what an operator does.
+#[derive(Clone, Debug)]
+pub struct TimelineEntry {
+    /// When it begins.
+    pub at: SimTime,
+    /// How long it lasts; `None`: to the end, or it has no duration.
+    pub lasts: Option<SimDuration>,
+    /// What happens.
+    pub what: Happening,
+}
+
+/// What can be planned. Indices refer to the lists of [`WorldConfig`]; shares are in millionths.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Happening {
+    /// Fault: a key takes a share of a producer's records.
+    HotKey {
+        /// Producer.
+        producer: usize,
+        /// The key.
+        key: String,
+        /// Its share of all records, in millionths.
+        share_ppm: u32,
+    },
+    /// Fault: a producer's rate is multiplied, reaching the factor after `ramp` (zero: a step).
+    RateFactor {
+        /// Producer.
+        producer: usize,
+        /// Factor in millionths.
+        factor_ppm: u64,
+        /// Time to reach it.
+        ramp: SimDuration,
+    },
+    /// Fault: processing takes longer by a factor.
+    SlowConsumer {
+        /// Consumer.
+        consumer: usize,
+        /// Factor in millionths.
+        factor_ppm: u64,
+    },
+    /// Fault: workers die without a word; with a duration, replacements start after it.
+    KillWorkers {
+        /// Consumer.
+        consumer: usize,
+        /// How many, lowest number first.
+        workers: u32,
+    },
+    /// Fault: workers stand still (a long GC pause) and then go on, not knowing what they missed.
+    PauseWorkers {
+        /// Consumer.
+        consumer: usize,
+        /// How many, lowest number first.
+        workers: u32,
+    },
+    /// Fault: a share of the stream's API calls throws ProvisionedThroughputExceeded (N-FIS-1).
+    ThrottleApi {
+        /// Stream.
+        stream: usize,
+        /// Share of calls in millionths.
+        share_ppm: u32,
+    },
+    /// Fault: a share of GetRecords calls throws ExpiredIterator (N-FIS-1).
+    ExpireIterators {
+        /// Stream.
+        stream: usize,
+        /// Share of calls in millionths.
+        share_ppm: u32,
+    },
+    /// Fault: a share of PutRecords calls is stored, but its answer never arrives (N-W-10).
+    LoseAnswers {
+        /// Stream.
+        stream: usize,
+        /// Share of calls in millionths.
+        share_ppm: u32,
+    },
+    /// Action: split one shard in the middle (N-C-3).
+    SplitShard {
+        /// Stream.
+        stream: usize,
+        /// Number of the shard.
+        shard: u32,
+    },
+    /// Action: split the open shard that was written most in the last minute.
+    SplitHottestShard {
+        /// Stream.
+        stream: usize,
+    },
+    /// Action: merge two adjacent shards (N-C-3).
+    MergeShards {
+        /// Stream.
+        stream: usize,
+        /// Number of the lower shard.
+        shard: u32,
+        /// Number of the one above it.
+        adjacent: u32,
+    },
+    /// Action: UpdateShardCount (N-C-1).
+    UpdateShardCount {
+        /// Stream.
+        stream: usize,
+        /// Wanted open shards.
+        target: u32,
+    },
+    /// Action: switch the capacity mode (N-C-9).
+    SwitchMode {
+        /// Stream.
+        stream: usize,
+        /// The new mode; `shards` of a provisioned one is not used, the count stays.
+        capacity: Capacity,
+    },
+    /// Action: UpdateStreamWarmThroughput (N-C-10), ready after five minutes.
+    WarmThroughput {
+        /// Stream.
+        stream: usize,
+        /// Bytes per second.
+        bytes_per_s: u64,
+    },
+    /// Action: start more workers.
+    AddWorkers {
+        /// Consumer.
+        consumer: usize,
+        /// How many.
+        workers: u32,
+    },
+    /// Action: stop workers cleanly; with a duration, replacements start after it (a deploy).
+    StopWorkers {
+        /// Consumer.
+        consumer: usize,
+        /// How many, lowest number first.
+        workers: u32,
+    },
+}
+
+impl Happening {
+    /// Whether this is what an operator does, as against something that breaks.
+    #[must_use]
+    pub fn is_action(&self) -> bool {
+        match self {
+            Self::HotKey { .. }
+            | Self::RateFactor { .. }
+            | Self::SlowConsumer { .. }
+            | Self::KillWorkers { .. }
+            | Self::PauseWorkers { .. }
+            | Self::ThrottleApi { .. }
+            | Self::ExpireIterators { .. }
+            | Self::LoseAnswers { .. } => false,
+            Self::SplitShard { .. }
+            | Self::SplitHottestShard { .. }
+            | Self::MergeShards { .. }
+            | Self::UpdateShardCount { .. }
+            | Self::SwitchMode { .. }
+            | Self::WarmThroughput { .. }
+            | Self::AddWorkers { .. }
+            | Self::StopWorkers { .. } => true,
+        }
+    }
+}
