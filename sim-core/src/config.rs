@@ -101,6 +101,8 @@ pub struct ProducerConfig {
     pub record_size: SizeDistribution,
     /// Partition keys.
     pub keys: KeyDistribution,
+    /// Keys that take a share of all records from the start on: (key, millionths).
+    pub hot_keys: Vec<(String, u32)>,
     /// Sub-keys that each hot key is spread over; 1 for none. Sub-key i of `k` is `k#i`.
     pub salt: u32,
     /// The client library.

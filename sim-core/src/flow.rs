@@ -39,6 +39,8 @@ pub struct Batch {
     pub bytes: u32,
     /// Which keys.
     pub class: KeyClass,
+    /// The partition (its index within the stream) whose range held their keys when last known.
+    pub partition: u32,
     /// Which client process.
     pub flow: FlowId,
     /// From one record's number to the next: the salt of a hot key, else 1.
@@ -130,6 +132,7 @@ mod tests {
             count,
             bytes: count * 100,
             class,
+            partition: 0,
             flow: FlowId(0),
             stride: 1,
             failures: 0,
