@@ -11,3 +11,4 @@ pub mod ledger;
 pub mod metrics;
 pub mod result;
 pub mod run;
+pub mod workload;

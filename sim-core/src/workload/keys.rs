@@ -42,15 +42,20 @@ impl KeySpace {
                     hashes: hashes.clone(),
                 };
             }
-            KeyDistribution::Uniform { prefix, keys } => {
-                (Some(prefix), vec![mean_share(*keys as usize); *keys as usize])
-            }
-            KeyDistribution::Zipf { prefix, keys, exponent } => {
-                (Some(prefix), zipf_weights(*keys, *exponent))
-            }
+            KeyDistribution::Uniform { prefix, keys } => (
+                Some(prefix),
+                vec![mean_share(*keys as usize); *keys as usize],
+            ),
+            KeyDistribution::Zipf {
+                prefix,
+                keys,
+                exponent,
+            } => (Some(prefix), zipf_weights(*keys, *exponent)),
         };
         let hashes: Vec<u128> = match prefix {
-            Some(prefix) => (0..masses.len()).map(|i| hash_key(&format!("{prefix}{i}"))).collect(),
+            Some(prefix) => (0..masses.len())
+                .map(|i| hash_key(&format!("{prefix}{i}")))
+                .collect(),
             None => Vec::new(),
         };
         let mut by_hash: Vec<(u128, f64)> =
@@ -61,14 +66,23 @@ impl KeySpace {
             sum += *mass;
             *mass = sum;
         }
-        Self { by_hash, in_turn: Vec::new(), masses, hashes }
+        Self {
+            by_hash,
+            in_turn: Vec::new(),
+            masses,
+            hashes,
+        }
     }
 
     /// The share of the workload whose keys fall into `range`.
     #[must_use]
     pub fn mass(&self, range: HashRange) -> f64 {
         if !self.in_turn.is_empty() {
-            let inside = self.in_turn.iter().filter(|hash| range.contains(**hash)).count();
+            let inside = self
+                .in_turn
+                .iter()
+                .filter(|hash| range.contains(**hash))
+                .count();
             return mean_share(self.in_turn.len()) * to_f64(inside);
         }
         if self.by_hash.is_empty() {
@@ -104,7 +118,10 @@ impl KeySpace {
             return 0.0;
         }
         let ahead = to_f64_u64(ahead) / share;
-        self.masses.iter().map(|mass| mass * -libm::expm1(ahead * libm::log1p(-mass))).sum()
+        self.masses
+            .iter()
+            .map(|mass| mass * -libm::expm1(ahead * libm::log1p(-mass)))
+            .sum()
     }
 
     /// Masses by rank, and hash keys by rank; both empty if every record has a new key.
@@ -123,13 +140,20 @@ impl Routes {
     pub fn new(keys: &KeySpace, shards: Vec<(u32, HashRange)>) -> Self {
         let masses: Vec<f64> = shards.iter().map(|(_, range)| keys.mass(*range)).collect();
         let table = AliasTable::new(&masses);
-        Self { counts: vec![0; shards.len()], shards, masses, table }
+        Self {
+            counts: vec![0; shards.len()],
+            shards,
+            masses,
+            table,
+        }
     }
 
     /// The open shard that owns `hash`.
     #[must_use]
     pub fn shard_of(&self, hash: u128) -> u32 {
-        let above = self.shards.partition_point(|(_, range)| range.start <= hash);
+        let above = self
+            .shards
+            .partition_point(|(_, range)| range.start <= hash);
         self.shards[above.saturating_sub(1)].0
     }
 
@@ -162,7 +186,11 @@ impl Routes {
             let count = if position == last {
                 left
             } else {
-                let chance = if mass_left > 0.0 { mass / mass_left } else { 0.0 };
+                let chance = if mass_left > 0.0 {
+                    mass / mass_left
+                } else {
+                    0.0
+                };
                 let drawn = binomial(rng, u64::from(left), chance.clamp(0.0, 1.0));
                 u32::try_from(drawn).expect("no more than asked for")
             };
@@ -214,11 +242,21 @@ mod tests {
     fn masses_of_all_shards_add_up_to_one() {
         for keys in [
             KeyDistribution::Random,
-            KeyDistribution::Uniform { prefix: "k".into(), keys: 1_000 },
-            KeyDistribution::Zipf { prefix: "k".into(), keys: 1_000, exponent: 1.1 },
+            KeyDistribution::Uniform {
+                prefix: "k".into(),
+                keys: 1_000,
+            },
+            KeyDistribution::Zipf {
+                prefix: "k".into(),
+                keys: 1_000,
+                exponent: 1.1,
+            },
         ] {
             let space = KeySpace::new(&keys);
-            let sum: f64 = create_ranges(7).into_iter().map(|range| space.mass(range)).sum();
+            let sum: f64 = create_ranges(7)
+                .into_iter()
+                .map(|range| space.mass(range))
+                .sum();
             assert!((sum - 1.0).abs() < 1e-9, "{keys:?}: {sum}");
         }
     }
@@ -250,7 +288,10 @@ mod tests {
     /// Two keys of equal mass, one record ahead: half of the time it has the same key.
     #[test]
     fn the_chance_of_overtaking_one_record_among_two_keys_is_a_half() {
-        let space = KeySpace::new(&KeyDistribution::Uniform { prefix: "k".into(), keys: 2 });
+        let space = KeySpace::new(&KeyDistribution::Uniform {
+            prefix: "k".into(),
+            keys: 2,
+        });
         assert!((space.chance_of_overtaking(1, 1.0) - 0.5).abs() < 1e-9);
         assert!(space.chance_of_overtaking(0, 1.0).abs() < 1e-12);
         // Every record its own key: nothing can be overtaken.
