@@ -12,8 +12,10 @@ pub struct KeySpace {
     by_hash: Vec<(u128, f64)>,
     /// Hash keys that are dealt in turn, record by record.
     in_turn: Vec<u128>,
-    /// Masses in order of rank, for the chance that two records share a key.
+    /// Masses in order of rank.
     masses: Vec<f64>,
+    /// Neighbouring ranks of nearly equal mass: (mean mass of one, mass of all).
+    groups: Vec<(f64, f64)>,
     /// Hash of the key of each rank, for record-exact runs.
     hashes: Vec<u128>,
 }
@@ -35,10 +37,12 @@ impl KeySpace {
         let (prefix, masses) = match keys {
             KeyDistribution::Random => (None, Vec::new()),
             KeyDistribution::HashKeys(hashes) => {
+                let masses = vec![mean_share(hashes.len()); hashes.len()];
                 return Self {
                     by_hash: Vec::new(),
                     in_turn: hashes.clone(),
-                    masses: vec![mean_share(hashes.len()); hashes.len()],
+                    groups: group(&masses),
+                    masses,
                     hashes: hashes.clone(),
                 };
             }
@@ -114,13 +118,21 @@ impl KeySpace {
     /// space, whose share of all mass is `share`: sum of p (1 - (1-p)^m), p = mass / share (D-10).
     #[must_use]
     pub fn chance_of_overtaking(&self, ahead: u64, share: f64) -> f64 {
-        if share <= 0.0 || self.masses.is_empty() {
+        if share <= 0.0 || ahead == 0 {
             return 0.0;
         }
         let ahead = to_f64_u64(ahead) / share;
-        self.masses
+        // A lone key is overtaken for certain: its logarithm has no value.
+        let each = |mass: f64| {
+            if mass >= 1.0 {
+                1.0
+            } else {
+                -libm::expm1(ahead * libm::log1p(-mass))
+            }
+        };
+        self.groups
             .iter()
-            .map(|mass| mass * -libm::expm1(ahead * libm::log1p(-mass)))
+            .map(|(mass, all)| all * each(*mass))
             .sum()
     }
 
@@ -212,6 +224,19 @@ impl Routes {
             .map(|((index, _), mass)| (*index, *mass))
             .collect()
     }
+}
+
+/// Neighbouring ranks whose masses differ by less than 2 %, as (mean mass, mass of all).
+fn group(masses: &[f64]) -> Vec<(f64, f64)> {
+    let mut groups = Vec::new();
+    let mut rest = masses;
+    while let Some(first) = rest.first() {
+        let keys = rest.partition_point(|mass| mass * 1.02 >= *first).max(1);
+        let all: f64 = rest[..keys].iter().sum();
+        groups.push((all / to_f64(keys), all));
+        rest = &rest[keys..];
+    }
+    groups
 }
 
 fn mean_share(keys: usize) -> f64 {

@@ -10,7 +10,7 @@ pub mod sizes;
 
 use crate::config::{Arrivals, ProducerConfig};
 use crate::engine::dist::{AliasTable, binomial, poisson};
-use crate::engine::{NANOS_PER_SEC, RngStream, Rngs, SimDuration, SimTime};
+use crate::engine::{RngStream, Rngs, SimDuration, SimTime};
 use crate::flow::{Batch, FlowId, KeyClass};
 use crate::kinesis::hash::{HashRange, hash_key};
 
@@ -61,6 +61,10 @@ pub struct Workload {
     exact_keys: Option<AliasTable>,
     /// Record-exact runs: instants of the present cell, latest first.
     upcoming: Vec<SimTime>,
+    /// Record-exact runs: up to where instants are drawn.
+    filled_until: SimTime,
+    /// Scratch: how a clump fell on the shards.
+    dealt: Vec<(u32, u32)>,
 }
 
 impl Workload {
@@ -104,6 +108,8 @@ impl Workload {
             offered: 0,
             exact_keys,
             upcoming: Vec::new(),
+            filled_until: SimTime::ZERO,
+            dealt: Vec::new(),
         }
     }
 
@@ -114,17 +120,12 @@ impl Workload {
 
     /// Instant of the next arrivals after those at `now`.
     #[must_use]
-    pub fn next_at(&mut self, now: SimTime) -> SimTime {
+    pub fn next_at(&self, now: SimTime) -> SimTime {
         if self.resolution.0 > 0 {
             return now + self.resolution;
         }
-        let mut cell = now.0 / EXACT_CELL.0;
-        if let Some(at) = self.upcoming.last() {
-            return *at;
-        }
         // An empty cell costs one event, so that a silent workload does not loop here.
-        cell += 1;
-        SimTime(cell * EXACT_CELL.0)
+        self.upcoming.last().copied().unwrap_or(self.filled_until)
     }
 
     /// The records offered at `now`: `each` gets every batch with its flow.
@@ -203,36 +204,38 @@ impl Workload {
 
     fn offer_rest(&mut self, now: SimTime, flow: u16, records: u64, each: &mut impl FnMut(Batch)) {
         let mut first_seq = self.take_seqs(flow, self.hot.len(), records);
-        let mut routes = self.routes.take().expect("routed before the start");
-        let mut emit = |workload: &mut Self, shard, count: u64| {
-            let place = (first_seq, 1);
-            each(workload.batch(now, flow, KeyClass::REST, place, shard, count));
-            first_seq += count;
-        };
+        let routes = self.routes.as_mut().expect("routed before the start");
+        let mut dealt = std::mem::take(&mut self.dealt);
         if self.keys.is_in_turn() {
             for number in 0..records {
                 let turn = self.offered + u64::from(flow) + number * u64::from(self.flows);
-                let shard = routes.shard_of(self.keys.in_turn(turn));
-                emit(self, shard, 1);
+                dealt.push((routes.shard_of(self.keys.in_turn(turn)), 1));
             }
+            // One batch per shard; keys that are dealt in turn have no order among each other.
+            dealt.sort_unstable();
+            dealt.dedup_by(|next, kept| {
+                let same = next.0 == kept.0;
+                if same {
+                    kept.1 += next.1;
+                }
+                same
+            });
         } else {
-            let mut rng = self.draws.clone();
             let records = u32::try_from(records).expect("a clump is far below 2^32 records");
-            routes.deal(&mut rng, records, |shard, count| {
-                emit(self, shard, u64::from(count))
+            routes.deal(&mut self.draws, records, |shard, count| {
+                dealt.push((shard, count))
             });
         }
-        self.routes = Some(routes);
+        for (shard, count) in dealt.drain(..) {
+            let place = (first_seq, 1);
+            each(self.batch(now, flow, KeyClass::REST, place, shard, u64::from(count)));
+            first_seq += u64::from(count);
+        }
+        self.dealt = dealt;
     }
 
     /// One record at its own instant, with its own key.
     fn offer_exactly(&mut self, now: SimTime, each: &mut impl FnMut(Batch)) {
-        if self.upcoming.last() != Some(&now) {
-            self.fill_cell(now);
-            if self.upcoming.last() != Some(&now) {
-                return;
-            }
-        }
         while self.upcoming.last() == Some(&now) {
             self.upcoming.pop();
             let flow = u16::try_from(self.offered % u64::from(self.flows)).expect("few flows");
@@ -261,14 +264,14 @@ impl Workload {
             }
             self.offered += 1;
         }
+        if now == self.filled_until {
+            self.fill_cell(now);
+        }
     }
 
     /// Draws the instants of the cell that begins at `now`.
     fn fill_cell(&mut self, now: SimTime) {
         let cell = now.0 / EXACT_CELL.0;
-        if now.0 % EXACT_CELL.0 != 0 {
-            return;
-        }
         let until = now + EXACT_CELL;
         let records = self.count(now, until, cell);
         let first = self.rate.records_by(now) + 1;
@@ -281,6 +284,7 @@ impl Workload {
                 .collect(),
         };
         self.upcoming.sort_unstable_by(|a, b| b.cmp(a));
+        self.filled_until = until;
     }
 
     fn take_seqs(&mut self, flow: u16, class: usize, records: u64) -> u64 {
@@ -418,9 +422,6 @@ fn mean_key_bytes(config: &ProducerConfig) -> u32 {
     };
     u32::try_from(length).unwrap_or(256)
 }
-
-/// Nanoseconds per second as a check that the exact cell divides it.
-const _: () = assert!(NANOS_PER_SEC % EXACT_CELL.0 == 0);
 
 #[cfg(test)]
 mod tests {
