@@ -3,7 +3,10 @@
 pub mod hash;
 pub mod limiter;
 pub mod log;
+pub mod on_demand;
 pub mod put;
+pub mod shard;
+pub mod stream;
 
 /// Index of a shard within its stream, in order of creation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

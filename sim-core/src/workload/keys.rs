@@ -73,6 +73,7 @@ impl KeySpace {
         Self {
             by_hash,
             in_turn: Vec::new(),
+            groups: group(&masses),
             masses,
             hashes,
         }
