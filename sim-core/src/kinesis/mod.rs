@@ -1,10 +1,13 @@
 //! Kinesis Data Streams.
 
+pub mod client;
 pub mod hash;
+pub mod kpl;
 pub mod limiter;
 pub mod log;
 pub mod on_demand;
 pub mod put;
+pub mod sdk;
 pub mod shard;
 pub mod stream;
 

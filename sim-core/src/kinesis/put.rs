@@ -28,7 +28,13 @@ pub struct PutItem {
     pub users: u32,
     /// Whether application records are packed into aggregates by the KPL.
     pub aggregated: bool,
-    /// The application records.
+    /// When it should leave the client, at the latest.
+    pub deadline: SimTime,
+    /// When it began to wait for its turn.
+    pub queued_at: SimTime,
+    /// The shard that took it, which is another than `shard` once that is closed.
+    pub landed: ShardIndex,
+    /// The application records; after the judgement, those that failed.
     pub batches: Vec<Batch>,
 }
 

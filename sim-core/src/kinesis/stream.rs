@@ -213,7 +213,7 @@ impl Stream {
         let mut done = now;
         let step = self.config.reshard_time;
         let serially = self.config.reshard_serially;
-        let mut advance = |done: &mut SimTime| {
+        let advance = |done: &mut SimTime| {
             *done = if serially { *done + step } else { now + step };
             *done
         };
