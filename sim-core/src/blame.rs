@@ -146,25 +146,35 @@ pub struct BlameBook {
 }
 
 impl BlameBook {
-    /// A batch of `records` records was delivered at the age `age_ns`, made up of `parts`.
+    /// Whether a delivery at this age would be the longest.
+    #[must_use]
+    pub fn is_longest(&self, age_ns: u64) -> bool {
+        age_ns > self.longest_ns
+    }
+
+    /// The longest delivery so far: its age, made up of `parts`.
     ///
     /// # Panics
     /// In debug builds, if the parts do not add up to the age.
-    pub fn deliver(&mut self, records: u32, age_ns: u64, parts: &Clocks) {
-        debug_assert_eq!(
-            parts.iter().sum::<u64>(),
-            age_ns,
-            "blame must add up: {parts:?}"
-        );
-        let records = u128::from(records);
-        for (total, part) in self.total.iter_mut().zip(parts) {
-            *total += records * u128::from(*part);
+    pub fn set_longest(&mut self, age_ns: u64, parts: Clocks) {
+        debug_assert_eq!(parts.iter().sum::<u64>(), age_ns, "blame must add up: {parts:?}");
+        (self.longest_ns, self.longest) = (age_ns, parts);
+    }
+
+    /// `records` records were delivered that each waited for `common`, and together also for `own`
+    /// record-nanoseconds; `age` is the sum of their ages in record-nanoseconds.
+    ///
+    /// # Panics
+    /// In debug builds, if the parts do not add up to the age.
+    pub fn add(&mut self, records: u64, common: &Clocks, own: &Clocks, age: u128) {
+        let mut sum = 0;
+        for (total, (common, own)) in self.total.iter_mut().zip(common.iter().zip(own)) {
+            let part = u128::from(records) * u128::from(*common) + u128::from(*own);
+            *total += part;
+            sum += part;
         }
-        self.total_age += records * u128::from(age_ns);
-        if age_ns > self.longest_ns || self.total_age == 0 {
-            self.longest_ns = age_ns;
-            self.longest = *parts;
-        }
+        debug_assert_eq!(sum, age, "blame must add up: {common:?} and {own:?}");
+        self.total_age += age;
     }
 
     /// Checks the whole book.

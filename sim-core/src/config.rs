@@ -271,6 +271,10 @@ pub struct KclConfig {
     pub graceful_handoff_timeout: SimDuration,
     /// Least time between checkpoints of a shard; zero checkpoints after each processRecords call.
     pub checkpoint_interval: SimDuration,
+    /// Whether a child shard waits until its parents are read; the KCL does, a naive reader does not.
+    pub parents_first: bool,
+    /// Whether an expired iterator is replaced; the KCL does, a naive reader stops for ever (V-23).
+    pub renews_iterators: bool,
     /// Whether applying a record twice at the sink does harm.
     pub sink_idempotent: bool,
 }

@@ -220,9 +220,11 @@ impl Kpl {
         buffer.batches.push(batch);
         let most_bytes = u64::from(self.config.aggregation_max_size) * u64::from(processes);
         let most_users = u64::from(self.config.aggregation_max_count) * u64::from(processes);
-        while self.buffers[index].bytes + AGGREGATE_OVERHEAD * u64::from(processes) >= most_bytes
-            || u64::from(self.buffers[index].users) >= most_users
-        {
+        let overhead = AGGREGATE_OVERHEAD * u64::from(processes);
+        let is_full = |buffer: &Buffer| {
+            buffer.bytes + overhead >= most_bytes || u64::from(buffer.users) >= most_users
+        };
+        while self.buffers[index].users > 0 && is_full(&self.buffers[index]) {
             self.flush(shard, ctx);
         }
     }
@@ -406,10 +408,8 @@ impl Kpl {
     /// Expired records of a waiting aggregate fail, the others go back to be aggregated.
     fn expire(&mut self, mut item: PutItem, ctx: &mut ClientCtx<'_>) {
         let ttl = self.config.record_ttl;
-        note_backlog(
-            std::slice::from_mut(&mut item),
-            ctx.now.since(item.queued_at).0,
-        );
+        let waited = ctx.now.since(item.queued_at).0;
+        note_backlog(std::slice::from_mut(&mut item), waited);
         for batch in item.batches.drain(..) {
             if batch.offered_at + ttl <= ctx.now {
                 ctx.give_up(&batch);

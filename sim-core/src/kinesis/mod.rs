@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod hash;
+pub mod kcl;
 pub mod kpl;
 pub mod limiter;
 pub mod log;
