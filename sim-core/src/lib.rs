@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod engine;
+pub mod kinesis;
 pub mod metrics;
 pub mod result;
 pub mod run;

@@ -1,0 +1,3 @@
+//! The Kinesis Client Library: placeholder for the module declarations.
+
+pub mod coordination;
