@@ -497,11 +497,8 @@ impl Coordination {
         let mut phases = self.rngs.stream(&format!("{prefix}/phases"));
         let threads = Threads::drawn(&self.intervals, now, &mut phases);
         let rng = self.rngs.stream(&format!("{prefix}/coordination"));
-        let worker = WorkerId(number);
-        let scan_key = (phases.next_u64(), worker);
-        self.workers
-            .push(Worker::started(threads, scan_key, rng, now));
-        worker
+        self.workers.push(Worker::started(threads, rng, now));
+        WorkerId(number)
     }
 
     fn insert_lease(&mut self, shard: ShardIndex, parents: [Option<ShardIndex>; 2]) {
