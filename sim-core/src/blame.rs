@@ -157,7 +157,11 @@ impl BlameBook {
     /// # Panics
     /// In debug builds, if the parts do not add up to the age.
     pub fn set_longest(&mut self, age_ns: u64, parts: Clocks) {
-        debug_assert_eq!(parts.iter().sum::<u64>(), age_ns, "blame must add up: {parts:?}");
+        debug_assert_eq!(
+            parts.iter().sum::<u64>(),
+            age_ns,
+            "blame must add up: {parts:?}"
+        );
         (self.longest_ns, self.longest) = (age_ns, parts);
     }
 

@@ -54,7 +54,9 @@ impl App {
         let push_latency = at.stream.config.push_latency;
         let polls_all = self.polls_all;
         let retrieval = self.config.retrieval;
-        let Some(reader) = self.readers[id as usize].as_mut() else { return };
+        let Some(reader) = self.readers[id as usize].as_mut() else {
+            return;
+        };
         let full = reader.chunks.len() >= PREFETCH_CHUNKS
             || reader.prefetched.0 >= PREFETCH_RECORDS
             || reader.prefetched.1 >= PREFETCH_BYTES;
@@ -66,17 +68,29 @@ impl App {
         let due = match retrieval {
             Retrieval::FanOut if level => return,
             Retrieval::FanOut => {
-                let next = log.extent(log.extent_of(reader.next_fetch)).expect("not level");
+                let next = log
+                    .extent(log.extent_of(reader.next_fetch))
+                    .expect("not level");
                 reader.last_success.max(next.appended_at + push_latency)
             }
             Retrieval::Polling { .. } if level && !polls_all => return,
-            Retrieval::Polling { idle_time_between_reads: idle } => {
+            Retrieval::Polling {
+                idle_time_between_reads: idle,
+            } => {
                 // Polls that found nothing have moved the cadence on by whole idle times.
                 let since = now.since(reader.last_success).0;
-                let missed = if polls_all { 1 } else { since.div_ceil(idle.0.max(1)).max(1) };
+                let missed = if polls_all {
+                    1
+                } else {
+                    since.div_ceil(idle.0.max(1)).max(1)
+                };
                 // While the queue was full no call was made: then the next one is due at once.
                 let due = reader.last_success + idle.times(missed);
-                if reader.was_full { now.max(reader.last_success + idle) } else { due }
+                if reader.was_full {
+                    now.max(reader.last_success + idle)
+                } else {
+                    due
+                }
             }
         };
         reader.was_full = false;
@@ -91,7 +105,9 @@ impl App {
         }
         match self.config.retrieval {
             Retrieval::FanOut => self.push(id, at),
-            Retrieval::Polling { idle_time_between_reads: idle } => self.poll(id, idle, at),
+            Retrieval::Polling {
+                idle_time_between_reads: idle,
+            } => self.poll(id, idle, at),
         }
     }
 
@@ -100,11 +116,13 @@ impl App {
         let now = at.ctx.now;
         let reader = self.reader(id);
         let (shard, generation, next) = (reader.shard, reader.generation, reader.next_fetch);
+        let iterator_age = now.since(reader.iterator_at);
         let injected = at.faults.expire_ppm > 0
             && self.luck.below(1_000_000) < u64::from(at.faults.expire_ppm);
-        if injected || now.since(reader.iterator_at) > ITERATOR_LIFE {
+        if injected || iterator_age > ITERATOR_LIFE {
             self.counts.iterators_expired += 1;
-            at.journal.push(("iterator_expired", Stream::shard_name(shard), String::new()));
+            at.journal
+                .push(("iterator_expired", Stream::shard_name(shard), String::new()));
             let renews = self.config.renews_iterators;
             let reader = self.reader_mut(id);
             if renews {
@@ -137,7 +155,9 @@ impl App {
 
     pub(super) fn on_arrived(&mut self, id: u32, generation: u32, at: &mut AppCtx<'_, '_>) {
         let now = at.ctx.now;
-        let Some(reader) = self.live(id, generation) else { return };
+        let Some(reader) = self.live(id, generation) else {
+            return;
+        };
         let end = reader.asked_until;
         reader.last_success = now;
         reader.iterator_at = now;
@@ -178,7 +198,9 @@ impl App {
                 || reader.prefetched.0 >= PREFETCH_RECORDS
                 || reader.prefetched.1 >= PREFETCH_BYTES;
             self.counts.bytes_read += bytes;
-            let state = self.shards[shard as usize].as_mut().expect("a read shard is known");
+            let state = self.shards[shard as usize]
+                .as_mut()
+                .expect("a read shard is known");
             state.bytes += bytes;
             self.begin_chunk(id, at);
         }

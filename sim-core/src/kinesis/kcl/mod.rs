@@ -70,7 +70,7 @@ pub struct ReadFaults {
 }
 
 /// A KCL application.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct App {
     /// Its configuration.
     pub config: KclConfig,
@@ -167,7 +167,10 @@ impl App {
         };
         Self {
             coordination: Coordination::new(config, &shards, rngs),
-            shards: shards.iter().map(|_| Some(ShardState::new(SimTime::ZERO))).collect(),
+            shards: shards
+                .iter()
+                .map(|_| Some(ShardState::new(SimTime::ZERO)))
+                .collect(),
             readers: Vec::new(),
             workers: vec![worker; config.workers as usize],
             keys: KeyOrder::default(),
@@ -199,7 +202,9 @@ impl App {
     pub fn handle(&mut self, event: Event, at: &mut AppCtx<'_, '_>) {
         match event {
             Event::Leases(event) => {
-                self.with_leases(at, |leases, ctx, changes| leases.handle(event, ctx, changes));
+                self.with_leases(at, |leases, ctx, changes| {
+                    leases.handle(event, ctx, changes)
+                });
             }
             Event::Fetch(reader, generation) => self.on_fetch(reader, generation, at),
             Event::Arrived(reader, generation) => self.on_arrived(reader, generation, at),
@@ -217,7 +222,11 @@ impl App {
         let mut changes = std::mem::take(&mut self.changes);
         {
             let mut lift = Lift { ctx: &mut at.ctx };
-            act(&mut self.coordination, &mut Ctx::new(now, &mut lift), &mut changes);
+            act(
+                &mut self.coordination,
+                &mut Ctx::new(now, &mut lift),
+                &mut changes,
+            );
         }
         for change in changes.drain(..) {
             self.on_change(change, at);
@@ -228,7 +237,11 @@ impl App {
 
     fn on_change(&mut self, change: Change, at: &mut AppCtx<'_, '_>) {
         match change {
-            Change::Acquired { shard, worker, taken } => {
+            Change::Acquired {
+                shard,
+                worker,
+                taken,
+            } => {
                 if taken {
                     self.counts.leases_taken += 1;
                     let subject = format!("{}/worker-{}", Stream::shard_name(shard.0), worker.0);
@@ -241,26 +254,32 @@ impl App {
                     self.stop_reader(reader, at);
                 }
             }
-            Change::ShutdownRequested { shard, worker } => {
-                match self.reader_of(shard.0, worker) {
-                    Some(reader) => self.request_shutdown(reader, at),
-                    None => self.hand_off(shard, at),
-                }
-            }
+            Change::ShutdownRequested { shard, worker } => match self.reader_of(shard.0, worker) {
+                Some(reader) => self.request_shutdown(reader, at),
+                None => self.hand_off(shard, at),
+            },
             Change::LeaderChanged { worker } => {
-                at.journal.push(("kcl_leader_changed", format!("worker-{}", worker.0), String::new()));
+                at.journal.push((
+                    "kcl_leader_changed",
+                    format!("worker-{}", worker.0),
+                    String::new(),
+                ));
             }
         }
     }
 
     fn hand_off(&mut self, shard: ShardIndex, at: &mut AppCtx<'_, '_>) {
-        self.with_leases(at, |leases, ctx, changes| leases.handed_off(shard, ctx, changes));
+        self.with_leases(at, |leases, ctx, changes| {
+            leases.handed_off(shard, ctx, changes)
+        });
     }
 
     fn reader_of(&self, shard: u32, worker: WorkerId) -> Option<u32> {
         let state = self.shards.get(shard as usize)?.as_ref()?;
         state.readers.iter().copied().find(|&reader| {
-            self.readers[reader as usize].as_ref().is_some_and(|r| r.worker == worker)
+            self.readers[reader as usize]
+                .as_ref()
+                .is_some_and(|r| r.worker == worker)
         })
     }
 
@@ -273,7 +292,11 @@ impl App {
                 self.shards.resize(shard as usize + 1, None);
             }
             let mut state = ShardState::new(now);
-            for parent in at.stream.shards[shard as usize].parents.into_iter().flatten() {
+            for parent in at.stream.shards[shard as usize]
+                .parents
+                .into_iter()
+                .flatten()
+            {
                 if let Some(parent) = &self.shards[parent as usize] {
                     state.rest.inherit(&parent.rest);
                 }
@@ -298,15 +321,23 @@ impl App {
 
     /// A request was appended to a shard: `records` of them new to the application.
     pub fn appended(&mut self, shard: u32, records: u64, at: &mut AppCtx<'_, '_>) {
-        let Some(state) = self.shards[shard as usize].as_mut() else { return };
+        let Some(state) = self.shards[shard as usize].as_mut() else {
+            return;
+        };
         state.unread += records;
         self.unread += records;
         if state.readers.is_empty() {
             self.note_pause(shard, at.ctx.now);
             return;
         }
-        for i in 0..self.shards[shard as usize].as_ref().map_or(0, |state| state.readers.len()) {
-            let reader = self.shards[shard as usize].as_ref().expect("just seen").readers[i];
+        for i in 0..self.shards[shard as usize]
+            .as_ref()
+            .map_or(0, |state| state.readers.len())
+        {
+            let reader = self.shards[shard as usize]
+                .as_ref()
+                .expect("just seen")
+                .readers[i];
             self.plan_fetch(reader, at);
         }
         self.note_pause(shard, at.ctx.now);
@@ -361,7 +392,9 @@ impl App {
                 continue;
             }
             self.workers[worker.0 as usize].paused = false;
-            self.with_leases(at, |leases, ctx, changes| leases.resume(worker, ctx, changes));
+            self.with_leases(at, |leases, ctx, changes| {
+                leases.resume(worker, ctx, changes)
+            });
             for reader in self.readers_of_worker(worker) {
                 self.thaw_reader(reader, at);
             }
@@ -387,7 +420,9 @@ impl App {
 
     fn running_workers(&self) -> impl Iterator<Item = WorkerId> + '_ {
         let numbered = self.workers.iter().zip(0..);
-        numbered.filter(|(worker, _)| worker.running && !worker.paused).map(|(_, n)| WorkerId(n))
+        numbered
+            .filter(|(worker, _)| worker.running && !worker.paused)
+            .map(|(_, n)| WorkerId(n))
     }
 
     fn readers_of_worker(&self, worker: WorkerId) -> Vec<u32> {
@@ -401,7 +436,9 @@ impl App {
     /// The cause of waiting at shards that nobody reads: a dead owner, or none.
     fn name_orphans(&mut self, now: SimTime) {
         for index in 0..self.shards.len() {
-            let Some(state) = &self.shards[index] else { continue };
+            let Some(state) = &self.shards[index] else {
+                continue;
+            };
             if state.ended || state.readers.iter().any(|&reader| self.is_awake(reader)) {
                 continue;
             }
@@ -411,7 +448,11 @@ impl App {
                 let worker = &self.workers[worker.0 as usize];
                 !worker.running || worker.paused
             });
-            let cause = if unnoticed { Cause::OwnerDead } else { Cause::LeaseGap };
+            let cause = if unnoticed {
+                Cause::OwnerDead
+            } else {
+                Cause::LeaseGap
+            };
             let state = self.shards[index].as_mut().expect("just seen");
             state.clock.set(now, cause);
             state.interrupted = true;
@@ -426,7 +467,9 @@ impl App {
 
     /// Keeps the time that readable records have no active owner.
     fn note_pause(&mut self, shard: u32, now: SimTime) {
-        let Some(state) = self.shards[shard as usize].as_ref() else { return };
+        let Some(state) = self.shards[shard as usize].as_ref() else {
+            return;
+        };
         let active = state.readers.iter().any(|&reader| self.is_awake(reader));
         let paused = !active && state.unread > 0;
         let state = self.shards[shard as usize].as_mut().expect("just seen");
@@ -461,7 +504,9 @@ impl App {
         self.expire(at);
         let mut oldest = SimDuration::ZERO;
         for (index, state) in self.shards.iter().enumerate() {
-            let Some(state) = state.as_ref().filter(|state| state.unread > 0) else { continue };
+            let Some(state) = state.as_ref().filter(|state| state.unread > 0) else {
+                continue;
+            };
             let log = &at.stream.shards[index].log;
             if let Some(extent) = log.extent(log.extent_of(state.delivered)) {
                 oldest = oldest.max(now.since(extent.appended_at));
@@ -480,7 +525,9 @@ impl App {
             return;
         }
         for index in 0..self.shards.len() {
-            let Some(state) = &self.shards[index] else { continue };
+            let Some(state) = &self.shards[index] else {
+                continue;
+            };
             let log = &at.stream.shards[index].log;
             let (mut lost, mut upto) = (0, state.delivered);
             while let Some(extent) = log.extent(log.extent_of(upto)) {
@@ -504,7 +551,9 @@ impl App {
         self.sample(at);
         let now = at.ctx.now;
         for index in 0..self.shards.len() {
-            let Some(state) = self.shards[index].as_mut() else { continue };
+            let Some(state) = self.shards[index].as_mut() else {
+                continue;
+            };
             if let Some(since) = state.paused_since.take() {
                 let lasted = now.since(since);
                 self.counts.paused_max = self.counts.paused_max.max(lasted);
@@ -518,8 +567,15 @@ impl App {
     pub fn needs_from(&self, shard: u32) -> u64 {
         match self.shards.get(shard as usize) {
             Some(Some(state)) => {
-                let readers = state.readers.iter().filter_map(|&id| self.readers[id as usize].as_ref());
-                readers.map(Reader::position).chain([state.checkpoint]).min().unwrap_or(0)
+                let readers = state
+                    .readers
+                    .iter()
+                    .filter_map(|&id| self.readers[id as usize].as_ref());
+                readers
+                    .map(Reader::position)
+                    .chain([state.checkpoint])
+                    .min()
+                    .unwrap_or(0)
             }
             _ => u64::MAX,
         }
@@ -534,7 +590,10 @@ impl App {
             .map(|(index, state)| {
                 let log = &stream.shards[index].log;
                 let parts = (state.delivered.max(log.start())..log.end()).map(|p| log.part(p));
-                parts.filter(|part| !part.copy).map(|part| u64::from(part.count)).sum::<u64>()
+                parts
+                    .filter(|part| !part.copy)
+                    .map(|part| u64::from(part.count))
+                    .sum::<u64>()
             })
             .sum()
     }

@@ -34,7 +34,9 @@ impl KeyOrder {
         if below <= part.first_seq {
             return 0;
         }
-        (below - part.first_seq).div_ceil(stride).min(u64::from(part.count))
+        (below - part.first_seq)
+            .div_ceil(stride)
+            .min(u64::from(part.count))
     }
 }
 
@@ -91,7 +93,9 @@ impl Slots {
         }
         let oldest = self.newest.saturating_sub(SLOTS - 1);
         let ahead = (slot + 1).max(oldest)..=self.newest;
-        let ahead = ahead.map(|later| u64::from(self.counts[index(later)])).sum();
+        let ahead = ahead
+            .map(|later| u64::from(self.counts[index(later)]))
+            .sum();
         if slot >= oldest {
             self.counts[index(slot)] = self.counts[index(slot)].saturating_add(count);
         }

@@ -89,8 +89,12 @@ impl App {
         }
         let generation = self.next_generation;
         self.next_generation += 1;
-        let state = self.shards[shard as usize].as_mut().expect("leases exist for known shards");
-        let start = state.checkpoint.max(at.stream.shards[shard as usize].log.start());
+        let state = self.shards[shard as usize]
+            .as_mut()
+            .expect("leases exist for known shards");
+        let start = state
+            .checkpoint
+            .max(at.stream.shards[shard as usize].log.start());
         let reader = Reader {
             shard,
             worker,
@@ -135,11 +139,15 @@ impl App {
     /// A reader stops where it is, without a checkpoint.
     pub(super) fn stop_reader(&mut self, id: u32, at: &mut AppCtx<'_, '_>) {
         self.settle(id, at);
-        let Some(reader) = self.readers[id as usize].take() else { return };
+        let Some(reader) = self.readers[id as usize].take() else {
+            return;
+        };
         if reader.processing {
             self.free_thread(reader.worker, at);
         }
-        let state = self.shards[reader.shard as usize].as_mut().expect("a read shard is known");
+        let state = self.shards[reader.shard as usize]
+            .as_mut()
+            .expect("a read shard is known");
         state.readers.retain(|&other| other != id);
         self.choose_cause(reader.shard, at.ctx.now);
         self.note_pause(reader.shard, at.ctx.now);
@@ -147,7 +155,9 @@ impl App {
 
     /// A graceful handoff: finish the chunk in hand, checkpoint, give the lease away (N-KCL-22).
     pub(super) fn request_shutdown(&mut self, id: u32, at: &mut AppCtx<'_, '_>) {
-        let Some(reader) = self.readers[id as usize].as_mut() else { return };
+        let Some(reader) = self.readers[id as usize].as_mut() else {
+            return;
+        };
         reader.shutdown_requested = true;
         if !reader.processing {
             self.complete_shutdown(id, at);
@@ -164,7 +174,9 @@ impl App {
     /// Its worker stands still: what is in hand goes back to the queue.
     pub(super) fn freeze_reader(&mut self, id: u32, at: &mut AppCtx<'_, '_>) {
         self.settle(id, at);
-        let Some(reader) = self.readers[id as usize].as_mut() else { return };
+        let Some(reader) = self.readers[id as usize].as_mut() else {
+            return;
+        };
         reader.frozen = true;
         let (shard, worker) = (reader.shard, reader.worker);
         if std::mem::take(&mut reader.processing) {
@@ -179,7 +191,9 @@ impl App {
 
     /// Its worker goes on.
     pub(super) fn thaw_reader(&mut self, id: u32, at: &mut AppCtx<'_, '_>) {
-        let Some(reader) = self.readers[id as usize].as_mut() else { return };
+        let Some(reader) = self.readers[id as usize].as_mut() else {
+            return;
+        };
         reader.frozen = false;
         // What was under way when the worker stopped is asked for again.
         reader.generation = self.next_generation;
@@ -212,11 +226,15 @@ impl App {
     pub(super) fn begin_chunk(&mut self, id: u32, at: &mut AppCtx<'_, '_>) {
         let now = at.ctx.now;
         let threads = self.config.worker_threads;
-        let Some(reader) = self.readers[id as usize].as_mut() else { return };
+        let Some(reader) = self.readers[id as usize].as_mut() else {
+            return;
+        };
         if reader.processing || reader.frozen || reader.waits_for_thread {
             return;
         }
-        let Some(&end) = reader.chunks.front() else { return };
+        let Some(&end) = reader.chunks.front() else {
+            return;
+        };
         let worker = &mut self.workers[reader.worker.0 as usize];
         if threads > 0 && worker.busy >= threads {
             reader.waits_for_thread = true;
@@ -239,7 +257,9 @@ impl App {
             ends.push_back((done, service));
         }
         self.choose_cause(shard, now);
-        let state = self.shards[shard as usize].as_ref().expect("a read shard is known");
+        let state = self.shards[shard as usize]
+            .as_ref()
+            .expect("a read shard is known");
         let (clocks, cause) = (state.clock.read(now), state.clock.cause());
         let reader = self.reader_mut(id);
         reader.ends = ends;
@@ -267,7 +287,9 @@ impl App {
     /// Another pace from now on: what is in service keeps its end, what comes after it does not.
     pub(super) fn replan(&mut self, id: u32, at: &mut AppCtx<'_, '_>) {
         self.settle(id, at);
-        let Some(reader) = self.readers[id as usize].as_ref() else { return };
+        let Some(reader) = self.readers[id as usize].as_ref() else {
+            return;
+        };
         if !reader.processing || reader.ends.is_empty() {
             return;
         }
@@ -305,7 +327,9 @@ impl App {
             reader.prefetched = (0, 0);
         }
         self.free_thread(worker, at);
-        let state = self.shards[shard as usize].as_ref().expect("a read shard is known");
+        let state = self.shards[shard as usize]
+            .as_ref()
+            .expect("a read shard is known");
         if now.since(state.checkpointed_at) >= self.config.checkpoint_interval {
             self.write_checkpoint(id, now);
         }
@@ -322,7 +346,9 @@ impl App {
     fn free_thread(&mut self, worker: WorkerId, at: &mut AppCtx<'_, '_>) {
         let worker = &mut self.workers[worker.0 as usize];
         worker.busy -= 1;
-        let Some(next) = worker.waiting.pop_front() else { return };
+        let Some(next) = worker.waiting.pop_front() else {
+            return;
+        };
         if let Some(reader) = self.readers[next as usize].as_mut() {
             reader.waits_for_thread = false;
             self.begin_chunk(next, at);
@@ -337,7 +363,9 @@ impl App {
             return;
         }
         self.coordination.note_checkpoint(shard, worker, now);
-        let state = self.shards[shard.0 as usize].as_mut().expect("a read shard is known");
+        let state = self.shards[shard.0 as usize]
+            .as_mut()
+            .expect("a read shard is known");
         state.checkpoint = state.checkpoint.max(cursor);
         state.checkpointed_at = now;
     }
@@ -345,7 +373,9 @@ impl App {
     /// A closed shard that is read to its end: its children can be read (N-KCL-14, N-KCL-15).
     pub(super) fn check_end(&mut self, shard: u32, at: &mut AppCtx<'_, '_>) {
         let source = &at.stream.shards[shard as usize];
-        let Some(state) = self.shards[shard as usize].as_ref() else { return };
+        let Some(state) = self.shards[shard as usize].as_ref() else {
+            return;
+        };
         if source.is_open() || state.ended || state.readers.is_empty() {
             return;
         }
@@ -355,7 +385,10 @@ impl App {
             reader.cursor == end && !reader.processing && !reader.frozen
         });
         let Some(id) = done else { return };
-        if !self.coordination.may_checkpoint(ShardIndex(shard), self.reader(id).worker, at.ctx.now) {
+        if !self
+            .coordination
+            .may_checkpoint(ShardIndex(shard), self.reader(id).worker, at.ctx.now)
+        {
             return;
         }
         self.write_checkpoint(id, at.ctx.now);
@@ -365,7 +398,8 @@ impl App {
         for reader in state.readers.clone() {
             self.stop_reader(reader, at);
         }
-        at.journal.push(("shard_ended", Stream::shard_name(shard), String::new()));
+        at.journal
+            .push(("shard_ended", Stream::shard_name(shard), String::new()));
         self.announce_children(shard, at);
     }
 
@@ -374,15 +408,23 @@ impl App {
         let children: Vec<(ShardIndex, [Option<ShardIndex>; 2])> = (0..at.stream.shards.len())
             .filter(|&child| at.stream.shards[child].parents.contains(&Some(shard)))
             .map(|child| {
-                let parents = at.stream.shards[child].parents.map(|parent| parent.map(ShardIndex));
-                (ShardIndex(u32::try_from(child).expect("fewer than 2^32 shards")), parents)
+                let parents = at.stream.shards[child]
+                    .parents
+                    .map(|parent| parent.map(ShardIndex));
+                (
+                    ShardIndex(u32::try_from(child).expect("fewer than 2^32 shards")),
+                    parents,
+                )
             })
             .collect();
         // A naive reader takes a merged child at its first parent.
         let children: Vec<_> = if self.config.parents_first {
             children
         } else {
-            children.into_iter().map(|(child, _)| (child, [None; 2])).collect()
+            children
+                .into_iter()
+                .map(|(child, _)| (child, [None; 2]))
+                .collect()
         };
         self.with_leases(at, |leases, ctx, _| {
             leases.shard_ended(ShardIndex(shard), &children, ctx);
@@ -392,7 +434,9 @@ impl App {
     /// Delivers what the processor has finished by now.
     pub(super) fn settle(&mut self, id: u32, at: &mut AppCtx<'_, '_>) {
         let now = at.ctx.now;
-        let Some(reader) = self.readers[id as usize].as_mut() else { return };
+        let Some(reader) = self.readers[id as usize].as_mut() else {
+            return;
+        };
         if reader.ends.front().is_none_or(|(end, _)| *end > now) {
             return;
         }
@@ -409,10 +453,17 @@ impl App {
             let part = log.part(position);
             if position < state.delivered || part.copy {
                 state.delivered = state.delivered.max(position + 1);
-                at.ledger.redeliver(self.index, u64::from(part.count), self.config.sink_idempotent);
+                at.ledger.redeliver(
+                    self.index,
+                    u64::from(part.count),
+                    self.config.sink_idempotent,
+                );
                 continue;
             }
-            while log.extent(extent_number).is_some_and(|extent| extent.end() <= position) {
+            while log
+                .extent(extent_number)
+                .is_some_and(|extent| extent.end() <= position)
+            {
                 extent_number += 1;
             }
             let extent = log.extent(extent_number).expect("a processed part is kept");
@@ -440,11 +491,17 @@ impl App {
                 }
             };
             at.ledger.consumers[self.index].reordered += late;
-            let detour = if part.detoured { log.detour(position) } else { Detour::default() };
+            let detour = if part.detoured {
+                log.detour(position)
+            } else {
+                Detour::default()
+            };
             let parts = Parts {
                 records: part.count,
                 put: extent.appended_at.since(extent.sent_at).0,
-                in_client: extent.sent_at.since(part.offered_at).0 - detour.backlog_ns - detour.throttled_ns,
+                in_client: extent.sent_at.since(part.offered_at).0
+                    - detour.backlog_ns
+                    - detour.throttled_ns,
                 detour,
                 queued: end.since(reader.began_at).0 - service.0,
                 service: service.0,
@@ -456,7 +513,13 @@ impl App {
     }
 
     /// Retention has overtaken everything before `position` of a shard.
-    pub(super) fn skip_to(&mut self, shard: usize, position: u64, lost: u64, at: &mut AppCtx<'_, '_>) {
+    pub(super) fn skip_to(
+        &mut self,
+        shard: usize,
+        position: u64,
+        lost: u64,
+        at: &mut AppCtx<'_, '_>,
+    ) {
         let state = self.shards[shard].as_mut().expect("a known shard");
         state.delivered = position;
         state.unread -= lost;
@@ -488,15 +551,27 @@ impl App {
             self.plan_fetch(id, at);
         }
         let name = Stream::shard_name(u32::try_from(shard).expect("fewer than 2^32 shards"));
-        at.journal.push(("records_expired", name, format!("{lost} records passed retention unread")));
+        at.journal.push((
+            "records_expired",
+            name,
+            format!("{lost} records passed retention unread"),
+        ));
     }
 
     /// The active cause of waiting at a shard (decision D-19).
     pub(super) fn choose_cause(&mut self, shard: u32, now: SimTime) {
-        let state = self.shards[shard as usize].as_ref().expect("a read shard is known");
-        let awake: Vec<&Reader> =
-            state.readers.iter().filter_map(|&id| self.readers[id as usize].as_ref()).filter(|reader| !reader.frozen).collect();
-        let busy = awake.iter().any(|reader| reader.processing || reader.waits_for_thread);
+        let state = self.shards[shard as usize]
+            .as_ref()
+            .expect("a read shard is known");
+        let awake: Vec<&Reader> = state
+            .readers
+            .iter()
+            .filter_map(|&id| self.readers[id as usize].as_ref())
+            .filter(|reader| !reader.frozen)
+            .collect();
+        let busy = awake
+            .iter()
+            .any(|reader| reader.processing || reader.waits_for_thread);
         let refused = awake.iter().any(|reader| reader.refused);
         if awake.is_empty() {
             let owner = self.coordination.owner(ShardIndex(shard));
@@ -505,14 +580,22 @@ impl App {
                 !worker.running || worker.paused
             });
             let state = self.shards[shard as usize].as_mut().expect("just seen");
-            let cause = if unnoticed { Cause::OwnerDead } else { Cause::LeaseGap };
+            let cause = if unnoticed {
+                Cause::OwnerDead
+            } else {
+                Cause::LeaseGap
+            };
             state.clock.set(now, cause);
             state.interrupted = true;
             return;
         }
         let state = self.shards[shard as usize].as_mut().expect("just seen");
         let cause = if busy {
-            if state.interrupted { Cause::CatchUp } else { Cause::Capacity }
+            if state.interrupted {
+                Cause::CatchUp
+            } else {
+                Cause::Capacity
+            }
         } else if refused {
             state.interrupted = true;
             Cause::FetchThrottled
@@ -524,6 +607,11 @@ impl App {
         };
         state.clock.set(now, cause);
     }
+}
+
+fn scale(time: SimDuration, ppm: u64) -> SimDuration {
+    let scaled = u128::from(time.0) * u128::from(ppm) / 1_000_000;
+    SimDuration(u64::try_from(scaled).unwrap_or(u64::MAX))
 }
 
 /// The parts of a delivered batch's age, in nanoseconds.
@@ -551,7 +639,13 @@ struct Sums {
 impl Sums {
     fn new() -> Self {
         let zero = [0; CAUSES.len()];
-        Self { common: zero, busy: Cause::Capacity, records: 0, own: zero, age: 0 }
+        Self {
+            common: zero,
+            busy: Cause::Capacity,
+            records: 0,
+            own: zero,
+            age: 0,
+        }
     }
 
     /// Begins another extent, which entered the place when its clocks read `entered`.
@@ -566,7 +660,9 @@ impl Sums {
         let records = u64::from(parts.records);
         self.records += records;
         self.age += u128::from(records) * u128::from(parts.age);
-        parts.each(self.busy, |cause, ns| self.own[cause as usize] += records * ns);
+        parts.each(self.busy, |cause, ns| {
+            self.own[cause as usize] += records * ns
+        });
         if book.is_longest(parts.age) {
             let mut clocks = self.common;
             parts.each(self.busy, |cause, ns| clocks[cause as usize] += ns);
