@@ -138,9 +138,10 @@ impl Ledger {
     }
 
     /// A consumer completed the first processing of records.
-    pub fn deliver(&mut self, consumer: usize, records: u64) {
+    pub fn deliver(&mut self, consumer: usize, records: u64, bytes: u64) {
         let book = &mut self.consumers[consumer];
         book.delivered += records;
+        book.delivered_bytes += bytes;
         debug_assert!(
             book.delivered + book.lost <= book.stored,
             "delivered what is not stored"

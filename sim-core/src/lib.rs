@@ -11,4 +11,6 @@ pub mod ledger;
 pub mod metrics;
 pub mod result;
 pub mod run;
+mod summary;
 pub mod workload;
+pub mod world;

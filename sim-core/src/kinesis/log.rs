@@ -19,6 +19,8 @@ pub struct Part {
     pub first_seq: u64,
     /// Records.
     pub count: u32,
+    /// Their data and partition keys, bytes.
+    pub bytes: u32,
     /// Which keys.
     pub class: KeyClass,
     /// Which client process.
@@ -48,8 +50,6 @@ pub struct Extent {
     pub wire_records: u32,
     /// Bytes on the wire.
     pub bytes: u64,
-    /// Data and partition keys of its application records, bytes.
-    pub user_bytes: u64,
 }
 
 impl Extent {
@@ -74,7 +74,7 @@ impl Log {
     /// Appends what a request brought.
     pub fn append(&mut self, sent_at: SimTime, now: SimTime, wire: (u32, u64), batches: &[Batch]) {
         let first_part = self.end();
-        let (mut records, mut user_bytes) = (0, 0);
+        let mut records = 0;
         for batch in batches {
             let detour = Detour {
                 backlog_ns: batch.backlog_ns,
@@ -88,6 +88,7 @@ impl Log {
                 offered_at: batch.offered_at,
                 first_seq: batch.first_seq,
                 count: batch.count,
+                bytes: batch.bytes,
                 class: batch.class,
                 flow: batch.flow,
                 stride: batch.stride,
@@ -95,7 +96,6 @@ impl Log {
                 detoured,
             });
             records += batch.count;
-            user_bytes += u64::from(batch.bytes);
         }
         self.extents.push_back(Extent {
             appended_at: now,
@@ -105,7 +105,6 @@ impl Log {
             records,
             wire_records: wire.0,
             bytes: wire.1,
-            user_bytes,
         });
     }
 

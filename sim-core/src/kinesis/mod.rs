@@ -7,6 +7,7 @@ pub mod kpl;
 pub mod limiter;
 pub mod log;
 pub mod on_demand;
+pub mod price;
 pub mod put;
 pub mod sdk;
 pub mod shard;

@@ -387,10 +387,18 @@ impl Workload {
             .map_or(0.0, |routes| routes.mass_on(shard))
     }
 
-    /// How many classes stand for one single key.
+    /// Whether records of this hot key have been offered.
     #[must_use]
-    pub fn hot_keys(&self) -> usize {
-        self.hot.len()
+    pub fn has_offered(&self, key: &str) -> bool {
+        let classes = self.hot.len() + 1;
+        let of_key = |index: usize| self.next_seq.iter().skip(index).step_by(classes);
+        let keys = self
+            .hot
+            .iter()
+            .enumerate()
+            .filter(|(_, hot)| hot.key == key);
+        keys.into_iter()
+            .any(|(index, _)| of_key(index).any(|next| *next > 0))
     }
 }
 

@@ -125,6 +125,7 @@ mod tests {
             offered_at: SimTime(offered_ms * 1_000_000),
             first_seq,
             count,
+            bytes: count,
             class: KeyClass(0),
             flow: FlowId(0),
             stride,

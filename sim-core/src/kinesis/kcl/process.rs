@@ -476,7 +476,8 @@ impl App {
             state.delivered = position + 1;
             state.unread -= u64::from(part.count);
             self.unread -= u64::from(part.count);
-            at.ledger.deliver(self.index, u64::from(part.count));
+            at.ledger
+                .deliver(self.index, u64::from(part.count), u64::from(part.bytes));
             self.latency.record(end.since(part.offered_at), part.count);
             self.counts.lag_max = self.counts.lag_max.max(end.since(extent.appended_at));
             let late = if part.class.is_one_key() {
