@@ -162,6 +162,34 @@ fn a_peek_does_not_hide_what_is_scheduled_before_the_peeked_event() {
     pair.drain();
 }
 
+/// The front narrows while it holds something from before the slot it was opened from.
+#[test]
+fn a_front_with_something_early_in_it_narrows_to_the_later_slot() {
+    let mut pair = Pair::new();
+    for step in 0..30 {
+        pair.schedule_at(0x5000_0000 + step * 0x1000);
+        pair.schedule_at(0x5100_0000 + step);
+    }
+    pair.peek();
+    pair.schedule_at(0x10);
+    for step in 0..2 * FRONT_MAX as u64 {
+        pair.schedule_at(0x5000_0000 + step * 0x800);
+    }
+    pair.drain();
+}
+
+/// A slot is sorted, with ties in it, at every size up to that from which it is spread.
+#[test]
+fn ties_in_a_small_slot_come_out_in_the_order_of_scheduling() {
+    for size in 1..40 {
+        let mut pair = Pair::new();
+        for step in 0..size {
+            pair.schedule_at(SECOND + step * 7 % 3);
+        }
+        pair.drain();
+    }
+}
+
 #[test]
 fn ties_come_out_in_the_order_of_scheduling() {
     let mut queue = EventQueue::new();
