@@ -2,13 +2,15 @@
 //!
 //! `cargo bench -p sim-core --bench engine`; a word after `--` runs the rows that contain it.
 //!
-//! | Row          | Workload                                                                   |
-//! |--------------|----------------------------------------------------------------------------|
-//! | hold n       | n events wait; each popped one schedules another at now + exp(1 s)         |
-//! | mm1          | M/M/1 at load 0.8: arrivals and departures                                 |
-//! | phold        | 1,000 processes, 10 messages each, sent on to any after 0.1 + 0.9 exp(1) s |
-//! | same tick    | 1,000 events at one instant, each schedules the next a millisecond later   |
-//! | bimodal      | 10,000 events wait; nine in ten for 1 ms, the rest for 45 s                |
+//! | Row            | Workload                                                                   |
+//! |----------------|----------------------------------------------------------------------------|
+//! | hold n         | n events wait; each popped one schedules another at now + exp(1 s)         |
+//! | mm1            | M/M/1 at load 0.8: arrivals and departures                                 |
+//! | phold          | 1,000 processes, 10 messages each, sent on to any after 0.1 + 0.9 exp(1) s |
+//! | same tick      | 1,000 events at one instant, each schedules the next a millisecond later   |
+//! | bimodal        | 10,000 events wait; nine in ten for 1 ms, the rest for 45 s                |
+//! | re-arm plain   | 10,000 sessions; a heartbeat every 3 s schedules another timeout at 45 s   |
+//! | re-arm timers  | the same with `Timers`; both rows count heartbeats                         |
 //!
 //! Events have 16 bytes, queue entries 32. Delays and destinations come from a table of 2^16 draws
 //! made beforehand: the figures are of the queue, without the generator. The rounds of the two
@@ -20,14 +22,12 @@
 #[path = "../src/engine/queue/oracle.rs"]
 mod oracle;
 
-use std::hint::black_box;
-
 use oracle::HeapQueue;
-use sim_core::engine::{EventQueue, Rngs, SimDuration, SimTime, dist};
+use sim_core::engine::{Ctx, EventQueue, Rngs, Schedule, SimDuration, SimTime, Ticket, Timers};
+use sim_core::engine::{NANOS_PER_SEC, dist};
 
 const ROUNDS: usize = 7;
 const TABLE: usize = 1 << 16;
-const SECOND: u64 = 1_000_000_000;
 
 /// Sixteen bytes, as an event of the simulator has.
 #[derive(Clone, Copy)]
@@ -36,45 +36,56 @@ struct Event {
     hops: u64,
 }
 
+/// An event of the re-arm rows.
+#[derive(Clone, Copy)]
+enum Beat {
+    Heartbeat { session: u32 },
+    Expired(Ticket),
+    PlainExpired { session: u32, generation: u64 },
+}
+
 /// The two queues under one name.
-trait Queue {
+trait Queue<E>: Schedule<E> {
     fn new() -> Self;
-    fn schedule(&mut self, at: u64, event: Event);
-    fn pop(&mut self) -> (u64, Event);
+    fn pop(&mut self) -> (SimTime, E);
     /// How many events wait, and when the next one comes.
     fn state(&mut self) -> (usize, Option<u64>);
 }
 
-impl Queue for EventQueue<Event> {
+impl<E> Queue<E> for EventQueue<E> {
     fn new() -> Self {
         EventQueue::new()
     }
+
     #[inline]
-    fn schedule(&mut self, at: u64, event: Event) {
-        self.schedule_at(SimTime(at), event);
-    }
-    #[inline]
-    fn pop(&mut self) -> (u64, Event) {
+    fn pop(&mut self) -> (SimTime, E) {
         let popped = EventQueue::pop(self).expect("never empty");
-        (popped.at.0, popped.event)
+        (popped.at, popped.event)
     }
+
     fn state(&mut self) -> (usize, Option<u64>) {
         (self.len(), self.next_at().map(|at| at.0))
     }
 }
 
-impl Queue for HeapQueue<Event> {
+impl<E> Schedule<E> for HeapQueue<E> {
+    #[inline]
+    fn schedule_at(&mut self, at: SimTime, event: E) {
+        HeapQueue::schedule_at(self, at.0, event);
+    }
+}
+
+impl<E> Queue<E> for HeapQueue<E> {
     fn new() -> Self {
         HeapQueue::new()
     }
+
     #[inline]
-    fn schedule(&mut self, at: u64, event: Event) {
-        self.schedule_at(at, event);
+    fn pop(&mut self) -> (SimTime, E) {
+        let (at, event) = HeapQueue::pop(self).expect("never empty");
+        (SimTime(at), event)
     }
-    #[inline]
-    fn pop(&mut self) -> (u64, Event) {
-        HeapQueue::pop(self).expect("never empty")
-    }
+
     fn state(&mut self) -> (usize, Option<u64>) {
         (self.len(), self.next_at())
     }
@@ -88,22 +99,39 @@ struct Draws {
 
 impl Draws {
     fn new(draw: impl FnMut() -> u64) -> Self {
-        let mut draw = draw;
         Self {
-            table: (0..TABLE).map(|_| draw()).collect(),
+            table: std::iter::repeat_with(draw).take(TABLE).collect(),
             next: 0,
         }
     }
 
-    fn exponential(name: &str, mean: u64) -> Self {
+    fn exponential(name: &str, mean: SimDuration) -> Self {
         let mut rng = Rngs::new(1).stream(name);
-        Self::new(move || dist::exponential(&mut rng, SimDuration(mean)).0)
+        Self::new(move || dist::exponential(&mut rng, mean).0)
+    }
+
+    fn bimodal() -> Self {
+        let mut rng = Rngs::new(1).stream("bimodal");
+        Self::new(move || {
+            let long = rng.below(10) == 0;
+            let shortest = if long {
+                45 * NANOS_PER_SEC
+            } else {
+                NANOS_PER_SEC / 1_000
+            };
+            shortest + rng.below(shortest / 10)
+        })
     }
 
     #[inline]
     fn next(&mut self) -> u64 {
         self.next = (self.next + 1) % TABLE;
         self.table[self.next]
+    }
+
+    #[inline]
+    fn next_delay(&mut self) -> SimDuration {
+        SimDuration(self.next())
     }
 }
 
@@ -119,22 +147,23 @@ struct Hold<Q> {
     delays: Draws,
 }
 
-impl<Q: Queue> Hold<Q> {
+impl<Q: Queue<Event>> Hold<Q> {
     fn new(pending: u64, mut delays: Draws) -> Self {
         let mut queue = Q::new();
         for process in 0..pending {
-            queue.schedule(delays.next(), Event { process, hops: 0 });
+            queue.schedule_at(SimTime(delays.next()), Event { process, hops: 0 });
         }
         Self { queue, delays }
     }
 }
 
-impl<Q: Queue> Workload for Hold<Q> {
+impl<Q: Queue<Event>> Workload for Hold<Q> {
     #[inline]
     fn step(&mut self) {
         let (now, mut event) = self.queue.pop();
         event.hops += 1;
-        self.queue.schedule(now + self.delays.next(), event);
+        self.queue
+            .schedule_at(now + self.delays.next_delay(), event);
     }
 
     fn state(&mut self) -> (usize, Option<u64>) {
@@ -149,11 +178,11 @@ struct Mm1<Q> {
     waiting: u64,
 }
 
-impl<Q: Queue> Mm1<Q> {
+impl<Q: Queue<Event>> Mm1<Q> {
     fn new() -> Self {
         let mut queue = Q::new();
-        queue.schedule(
-            0,
+        queue.schedule_at(
+            SimTime::ZERO,
             Event {
                 process: 0,
                 hops: 0,
@@ -161,19 +190,19 @@ impl<Q: Queue> Mm1<Q> {
         );
         Self {
             queue,
-            gaps: Draws::exponential("gaps", SECOND * 5 / 4),
-            services: Draws::exponential("services", SECOND),
+            gaps: Draws::exponential("gaps", SimDuration::from_millis(1_250)),
+            services: Draws::exponential("services", SimDuration::from_secs(1)),
             waiting: 0,
         }
     }
 }
 
-impl<Q: Queue> Workload for Mm1<Q> {
+impl<Q: Queue<Event>> Workload for Mm1<Q> {
     #[inline]
     fn step(&mut self) {
         let (now, event) = self.queue.pop();
         let serve = if event.process == 0 {
-            self.queue.schedule(now + self.gaps.next(), event);
+            self.queue.schedule_at(now + self.gaps.next_delay(), event);
             self.waiting += 1;
             self.waiting == 1
         } else {
@@ -181,13 +210,12 @@ impl<Q: Queue> Workload for Mm1<Q> {
             0 < self.waiting
         };
         if serve {
-            self.queue.schedule(
-                now + self.services.next(),
-                Event {
-                    process: 1,
-                    hops: now,
-                },
-            );
+            let departure = Event {
+                process: 1,
+                hops: event.hops + 1,
+            };
+            self.queue
+                .schedule_at(now + self.services.next_delay(), departure);
         }
     }
 
@@ -203,20 +231,18 @@ struct Phold<Q> {
     received: Vec<u64>,
 }
 
-impl<Q: Queue> Phold<Q> {
+impl<Q: Queue<Event>> Phold<Q> {
     fn new() -> Self {
         let mut rng = Rngs::new(1).stream("destinations");
-        let mut exponentials = Draws::exponential("hops", SECOND * 9 / 10);
-        let mut delays = Draws::new(|| SECOND / 10 + exponentials.next());
+        let mut waits = Draws::exponential("hops", SimDuration::from_millis(900));
+        let mut delays = Draws::new(|| NANOS_PER_SEC / 10 + waits.next());
         let mut queue = Q::new();
         for message in 0..10_000 {
-            queue.schedule(
-                delays.next(),
-                Event {
-                    process: message % 1_000,
-                    hops: 0,
-                },
-            );
+            let event = Event {
+                process: message % 1_000,
+                hops: 0,
+            };
+            queue.schedule_at(SimTime(delays.next()), event);
         }
         Self {
             queue,
@@ -227,19 +253,15 @@ impl<Q: Queue> Phold<Q> {
     }
 }
 
-impl<Q: Queue> Workload for Phold<Q> {
+impl<Q: Queue<Event>> Workload for Phold<Q> {
     #[inline]
     fn step(&mut self) {
         let (now, event) = self.queue.pop();
         self.received[usize::try_from(event.process).unwrap_or(0)] += 1;
         let process = self.destinations.next();
-        self.queue.schedule(
-            now + self.delays.next(),
-            Event {
-                process,
-                hops: event.hops + 1,
-            },
-        );
+        let hops = event.hops + 1;
+        self.queue
+            .schedule_at(now + self.delays.next_delay(), Event { process, hops });
     }
 
     fn state(&mut self) -> (usize, Option<u64>) {
@@ -252,30 +274,31 @@ struct SameTick<Q> {
     expected: u64,
 }
 
-impl<Q: Queue> SameTick<Q> {
+impl<Q: Queue<Event>> SameTick<Q> {
     fn new() -> Self {
         let mut queue = Q::new();
         for process in 0..1_000 {
-            queue.schedule(0, Event { process, hops: 0 });
+            queue.schedule_at(SimTime::ZERO, Event { process, hops: 0 });
         }
         Self { queue, expected: 0 }
     }
 }
 
-impl<Q: Queue> Workload for SameTick<Q> {
+impl<Q: Queue<Event>> Workload for SameTick<Q> {
     #[inline]
     fn step(&mut self) {
         let (now, event) = self.queue.pop();
         assert_eq!(
             event.process, self.expected,
-            "ties come out in the order of scheduling"
+            "ties come in the order of scheduling"
         );
         self.expected = if event.process == 999 {
             0
         } else {
             event.process + 1
         };
-        self.queue.schedule(now + 1_000_000, event);
+        self.queue
+            .schedule_at(now + SimDuration::from_millis(1), event);
     }
 
     fn state(&mut self) -> (usize, Option<u64>) {
@@ -283,33 +306,98 @@ impl<Q: Queue> Workload for SameTick<Q> {
     }
 }
 
-fn bimodal() -> Draws {
-    let mut rng = Rngs::new(1).stream("bimodal");
-    Draws::new(move || {
-        let long = rng.below(10) == 0;
-        let mean = if long { 45 * SECOND } else { SECOND / 1_000 };
-        mean + rng.below(mean / 10)
-    })
+/// Sessions whose heartbeats put their timeouts off; with timers, or with an entry each time.
+struct Rearm<Q> {
+    queue: Q,
+    timers: Option<Timers<Beat>>,
+    generations: Vec<u64>,
+}
+
+impl<Q: Queue<Beat>> Rearm<Q> {
+    const SESSIONS: u32 = 10_000;
+    const INTERVAL: SimDuration = SimDuration::from_secs(3);
+    const TIMEOUT: SimDuration = SimDuration::from_secs(45);
+
+    fn new(timers: Option<Timers<Beat>>) -> Self {
+        let mut rng = Rngs::new(1).stream("phases");
+        let mut timers = timers;
+        let mut queue = Q::new();
+        for session in 0..Self::SESSIONS {
+            let phase = SimTime(rng.below(Self::INTERVAL.0));
+            queue.schedule_at(phase, Beat::Heartbeat { session });
+            if let Some(timers) = &mut timers {
+                timers.add();
+            }
+        }
+        Self {
+            queue,
+            timers,
+            generations: vec![0; Self::SESSIONS as usize],
+        }
+    }
+
+    fn on_heartbeat(&mut self, session: u32, now: SimTime) {
+        self.queue
+            .schedule_at(now + Self::INTERVAL, Beat::Heartbeat { session });
+        let deadline = now + Self::TIMEOUT;
+        if let Some(timers) = &mut self.timers {
+            timers.arm(session, deadline, &mut Ctx::new(now, &mut self.queue));
+        } else {
+            let generation = self.generations[session as usize] + 1;
+            self.generations[session as usize] = generation;
+            self.queue.schedule_at(
+                deadline,
+                Beat::PlainExpired {
+                    session,
+                    generation,
+                },
+            );
+        }
+    }
+}
+
+impl<Q: Queue<Beat>> Workload for Rearm<Q> {
+    /// Up to the next heartbeat.
+    #[inline]
+    fn step(&mut self) {
+        loop {
+            let (now, event) = self.queue.pop();
+            match event {
+                Beat::Heartbeat { session } => return self.on_heartbeat(session, now),
+                Beat::Expired(ticket) => {
+                    let timers = self.timers.as_mut().expect("a ticket is of a timer");
+                    let fires = timers.fires(ticket, &mut Ctx::new(now, &mut self.queue));
+                    assert!(!fires, "heartbeats come in time");
+                }
+                Beat::PlainExpired {
+                    session,
+                    generation,
+                } => {
+                    let current = self.generations[session as usize];
+                    assert!(generation < current, "heartbeats come in time");
+                }
+            }
+        }
+    }
+
+    fn state(&mut self) -> (usize, Option<u64>) {
+        self.queue.state()
+    }
 }
 
 #[expect(clippy::disallowed_types, reason = "a bench measures wall time")]
-fn rate(steps: u64, workload: &mut impl Workload) -> f64 {
+fn rate(steps: u32, workload: &mut impl Workload) -> f64 {
     let started = std::time::Instant::now();
     for _ in 0..steps {
         workload.step();
     }
-    #[expect(clippy::cast_precision_loss, reason = "a rate for print")]
-    let steps = steps as f64;
-    steps / started.elapsed().as_secs_f64() / 1e6
+    f64::from(steps) / started.elapsed().as_secs_f64() / 1e6
 }
 
 /// Runs both in turns and prints one row.
-fn compare(name: &str, steps: u64, mut wheel: impl Workload, mut heap: impl Workload) {
-    if !chosen(name) {
-        return;
-    }
-    rate(steps / 2, black_box(&mut wheel));
-    rate(steps / 2, black_box(&mut heap));
+fn compare(name: &str, steps: u32, mut wheel: impl Workload, mut heap: impl Workload) {
+    rate(steps / 2, &mut wheel);
+    rate(steps / 2, &mut heap);
     let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
         .map(|_| (rate(steps, &mut wheel), rate(steps, &mut heap)))
         .collect();
@@ -326,13 +414,6 @@ fn compare(name: &str, steps: u64, mut wheel: impl Workload, mut heap: impl Work
     println!("{name:<14} {wheel_best:>10.1} {heap_best:>10.1} {ratio:>10.2}");
 }
 
-fn chosen(name: &str) -> bool {
-    let mut words = std::env::args()
-        .skip(1)
-        .filter(|word| !word.starts_with('-'));
-    words.next().is_none_or(|word| name.contains(&word))
-}
-
 /// Resident memory in MiB, where the system tells.
 fn resident_mib() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -341,61 +422,83 @@ fn resident_mib() -> Option<f64> {
     Some(kib / 1024.0)
 }
 
-fn memory_at_a_million() {
-    let delays = Draws::exponential("delays", SECOND);
+fn memory_at_a_million(steps: u32) {
+    let delays = Draws::exponential("delays", SimDuration::from_secs(1));
     let before = resident_mib();
     let mut hold = Hold::<EventQueue<Event>>::new(1_000_000, delays);
-    for _ in 0..5_000_000 {
+    for _ in 0..steps {
         hold.step();
     }
     if let (Some(before), Some(after)) = (before, resident_mib()) {
         println!(
-            "\nmemory at 1M pending, after 5M events: {:.0} MiB",
+            "memory at 1M   {:.0} MiB after {steps} events",
             after - before
         );
     }
 }
 
-type Wheel = EventQueue<Event>;
-type Heap = HeapQueue<Event>;
-
 fn main() {
-    if chosen("memory") {
-        memory_at_a_million();
-    }
+    type Wheel<E> = EventQueue<E>;
+    type Heap<E> = HeapQueue<E>;
+
+    // Cargo says `--bench` when it benches; under `cargo test` a short run shows that it works.
+    let benching = std::env::args().any(|argument| argument == "--bench");
+    let steps = if benching { 4_000_000 } else { 4_000 };
+    let word = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
+    let chosen = |name: &str| word.as_ref().is_none_or(|word| name.contains(word));
+
     println!(
-        "\n{:<14} {:>10} {:>10} {:>10}",
+        "{:<14} {:>10} {:>10} {:>10}",
         "M events/s", "queue", "heap", "ratio"
     );
-    for (name, pending, steps) in [
-        ("hold 100", 100, 4_000_000),
-        ("hold 10k", 10_000, 4_000_000),
-        ("hold 1M", 1_000_000, 4_000_000),
+    for (name, pending) in [
+        ("hold 100", 100),
+        ("hold 10k", 10_000),
+        ("hold 1M", 1_000_000),
     ] {
-        if !chosen(name) {
-            continue;
+        if chosen(name) {
+            let delays = || Draws::exponential("delays", SimDuration::from_secs(1));
+            let wheel = Hold::<Wheel<_>>::new(pending, delays());
+            compare(name, steps, wheel, Hold::<Heap<_>>::new(pending, delays()));
         }
-        let delays = || Draws::exponential("delays", SECOND);
-        let wheel = Hold::<Wheel>::new(pending, delays());
-        compare(name, steps, wheel, Hold::<Heap>::new(pending, delays()));
     }
-    compare("mm1", 6_000_000, Mm1::<Wheel>::new(), Mm1::<Heap>::new());
-    compare(
-        "phold",
-        4_000_000,
-        Phold::<Wheel>::new(),
-        Phold::<Heap>::new(),
-    );
-    compare(
-        "same tick",
-        4_000_000,
-        SameTick::<Wheel>::new(),
-        SameTick::<Heap>::new(),
-    );
-    compare(
-        "bimodal",
-        4_000_000,
-        Hold::<Wheel>::new(10_000, bimodal()),
-        Hold::<Heap>::new(10_000, bimodal()),
-    );
+    if chosen("mm1") {
+        compare("mm1", steps, Mm1::<Wheel<_>>::new(), Mm1::<Heap<_>>::new());
+    }
+    if chosen("phold") {
+        compare(
+            "phold",
+            steps,
+            Phold::<Wheel<_>>::new(),
+            Phold::<Heap<_>>::new(),
+        );
+    }
+    if chosen("same tick") {
+        let wheel = SameTick::<Wheel<_>>::new();
+        compare("same tick", steps, wheel, SameTick::<Heap<_>>::new());
+    }
+    if chosen("bimodal") {
+        let wheel = Hold::<Wheel<_>>::new(10_000, Draws::bimodal());
+        let heap = Hold::<Heap<_>>::new(10_000, Draws::bimodal());
+        compare("bimodal", steps, wheel, heap);
+    }
+    if chosen("re-arm plain") {
+        let (wheel, heap) = (Rearm::<Wheel<_>>::new(None), Rearm::<Heap<_>>::new(None));
+        compare("re-arm plain", steps, wheel, heap);
+    }
+    if chosen("re-arm timers") {
+        let timers = || Some(Timers::new(Beat::Expired));
+        let wheel = Rearm::<Wheel<_>>::new(timers());
+        compare(
+            "re-arm timers",
+            steps,
+            wheel,
+            Rearm::<Heap<_>>::new(timers()),
+        );
+    }
+    if chosen("memory") {
+        memory_at_a_million(steps);
+    }
 }
