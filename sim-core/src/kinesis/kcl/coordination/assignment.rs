@@ -62,7 +62,7 @@ pub(super) struct Fleet {
 
 /// `leaseAssignmentStrategy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Strategy {
+pub(super) enum AssignmentStrategy {
     /// By what the leases carry.
     Throughput,
     /// By how many there are.
@@ -73,7 +73,7 @@ pub(super) enum Strategy {
 pub(super) fn plan(
     leases: &[AssignableLease],
     mut fleet: Fleet,
-    strategy: Strategy,
+    strategy: AssignmentStrategy,
     balances: bool,
     rng: &mut RngStream,
 ) -> BTreeMap<usize, WorkerId> {
@@ -85,14 +85,14 @@ pub(super) fn plan(
     shuffle_front(&mut fleet.candidates, all, rng);
     let mut view = View::new(leases, fleet);
     match strategy {
-        Strategy::Throughput => {
+        AssignmentStrategy::Throughput => {
             let mut rooms = Rooms::new(&view);
             rooms.assign_available(&mut view);
             if balances {
                 rooms.balance(&mut view, rng);
             }
         }
-        Strategy::LeaseCount => {
+        AssignmentStrategy::LeaseCount => {
             view.assign_available_by_count();
             if balances {
                 view.balance_by_count();
@@ -323,8 +323,8 @@ impl Rooms {
         }
     }
 
-    /// The workers to take leases from, and how much throughput from each: 60 % of what is above
-    /// the average. None while all are within 10 % of it.
+    /// The workers to take leases from, and how much throughput from each, in millionths: 60 % of
+    /// what is above the average. None while all are within 10 % of it.
     fn surpluses(&self, view: &View<'_>) -> Vec<(WorkerId, u128)> {
         let n = self.rooms.len() as u128;
         let scaled = |room: &Room| 10 * n * room.load;
@@ -341,7 +341,7 @@ impl Rooms {
         let surplus = |room: &Room| {
             let excess = (n * room.load).saturating_sub(self.sum);
             let share_ppm = excess.saturating_mul(600_000) / (n * room.load).max(1);
-            view.assigned[room.worker.index()].saturating_mul(share_ppm) / 1_000_000
+            view.assigned[room.worker.index()].saturating_mul(share_ppm)
         };
         let mut takes: Vec<_> = donors.iter().map(|r| (r.worker, surplus(r))).collect();
         takes.sort_by_key(|&(_, surplus)| std::cmp::Reverse(surplus));
@@ -349,7 +349,8 @@ impl Rooms {
     }
 }
 
-/// Random leases of `worker` that together stay below `surplus`, or else its smallest one.
+/// Random leases of `worker` that together stay below `surplus`, in millionths, or else its smallest
+/// one.
 fn leases_worth(
     view: &View<'_>,
     worker: WorkerId,
@@ -365,9 +366,10 @@ fn leases_worth(
     shuffle_front(&mut leases, all, rng);
     let mut rest = surplus;
     let fitting = leases.iter().copied().filter(|&at| {
-        let fits = view.weights[at] < rest;
+        let weight = view.weights[at].saturating_mul(1_000_000);
+        let fits = weight < rest;
         if fits {
-            rest -= view.weights[at];
+            rest -= weight;
         }
         fits
     });
@@ -377,4 +379,258 @@ fn leases_worth(
         return smallest.into_iter().collect();
     }
     fitting
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::Rngs;
+
+    fn lease(shard: u32, owner: Option<u32>, available: bool, throughput: u64) -> AssignableLease {
+        AssignableLease {
+            shard: ShardIndex(shard),
+            owner: owner.map(WorkerId),
+            available,
+            changed_at: owner.map(|_| SimTime::ZERO),
+            handing_over: false,
+            movable: true,
+            throughput: Some(throughput),
+        }
+    }
+
+    /// All workers report, each the leases that it owns.
+    fn fleet(leases: &[AssignableLease], workers: u32) -> Fleet {
+        let reported = |worker| {
+            let owned = |(_, l): &(usize, &AssignableLease)| l.owner == Some(worker);
+            leases
+                .iter()
+                .enumerate()
+                .filter(owned)
+                .map(|(at, _)| at)
+                .collect()
+        };
+        let candidate = |worker| Candidate {
+            worker,
+            reported: reported(worker),
+        };
+        Fleet {
+            candidates: (0..workers).map(WorkerId).map(candidate).collect(),
+            worker_count: workers as usize,
+            max_leases_for_worker: u32::MAX,
+        }
+    }
+
+    fn shares(leases: &[AssignableLease], moves: &BTreeMap<usize, WorkerId>) -> Vec<u64> {
+        let mut shares = vec![0; 16];
+        for (at, lease) in leases.iter().enumerate() {
+            let owner = moves.get(&at).copied().or(lease.owner);
+            if let Some(owner) = owner {
+                shares[owner.index()] += lease.throughput.unwrap_or(0);
+            }
+        }
+        shares
+    }
+
+    fn rng() -> RngStream {
+        Rngs::new(1).stream("leader")
+    }
+
+    /// N-KCL-19: the room shrinks with each lease, so six equal leases go round.
+    #[test]
+    fn unowned_leases_spread_evenly_over_an_idle_fleet() {
+        let leases: Vec<_> = (0..6).map(|n| lease(n, None, true, 100)).collect();
+        for strategy in [
+            AssignmentStrategy::Throughput,
+            AssignmentStrategy::LeaseCount,
+        ] {
+            let moves = plan(&leases, fleet(&leases, 3), strategy, false, &mut rng());
+            assert_eq!(shares(&leases, &moves)[..3], [200, 200, 200]);
+        }
+    }
+
+    #[test]
+    fn an_orphan_goes_to_the_worker_with_most_room() {
+        let mut leases = vec![lease(0, Some(0), false, 300), lease(1, Some(1), false, 100)];
+        leases.push(lease(2, None, true, 50));
+        leases.push(lease(3, Some(2), false, 250));
+        let moves = plan(
+            &leases,
+            fleet(&leases, 3),
+            AssignmentStrategy::Throughput,
+            false,
+            &mut rng(),
+        );
+        assert_eq!(moves, BTreeMap::from([(2, WorkerId(1))]));
+    }
+
+    /// N-KCL-19: a dead worker that still counts has the most room once the others have got one
+    /// lease each; its own leases stay with it.
+    #[test]
+    fn a_dead_candidate_absorbs_its_own_leases() {
+        let mut moved = std::collections::BTreeSet::new();
+        for seed in 0..50 {
+            let owned = |n: u32| lease(n, Some(n % 3), n % 3 == 2, 100);
+            let leases: Vec<_> = (0..30).map(owned).collect();
+            let mut rng = Rngs::new(seed).stream("leader");
+            let moves = plan(
+                &leases,
+                fleet(&leases, 3),
+                AssignmentStrategy::Throughput,
+                false,
+                &mut rng,
+            );
+            moved.insert(moves.len());
+        }
+        // As many as come before it among the equals.
+        assert_eq!(moved, std::collections::BTreeSet::from([0, 1, 2]));
+    }
+
+    #[test]
+    fn an_expired_handoff_is_written_even_to_its_present_owner() {
+        let mut stuck = lease(0, Some(0), true, 100);
+        stuck.handing_over = true;
+        let moves = plan(
+            &[stuck],
+            fleet(&[stuck], 1),
+            AssignmentStrategy::Throughput,
+            false,
+            &mut rng(),
+        );
+        assert_eq!(moves, BTreeMap::from([(0, WorkerId(0))]));
+    }
+
+    /// N-KCL-20: 109 and 91 against 100 are inside, 111 and 89 are outside.
+    #[test]
+    fn balance_begins_ten_percent_off_the_average() {
+        let spread = |a: u64, b: u64| {
+            let mut leases: Vec<_> = (0..a).map(|_| lease(0, Some(0), false, 1)).collect();
+            leases.extend((0..b).map(|_| lease(0, Some(1), false, 1)));
+            plan(
+                &leases,
+                fleet(&leases, 2),
+                AssignmentStrategy::Throughput,
+                true,
+                &mut rng(),
+            )
+            .len()
+        };
+        assert_eq!(spread(109, 91), 0);
+        // 60 % of 11 is 6.6: six leases stay below that.
+        assert_eq!(spread(111, 89), 6);
+    }
+
+    /// Taken as a whole: 60 % of the excess of 300 over 200, in random leases that fit.
+    #[test]
+    fn balance_takes_sixty_percent_of_the_excess() {
+        let mut leases: Vec<_> = (0..300).map(|n| lease(n, Some(0), false, 1)).collect();
+        leases.extend((300..400).map(|n| lease(n, Some(1), false, 1)));
+        let moves = plan(
+            &leases,
+            fleet(&leases, 2),
+            AssignmentStrategy::Throughput,
+            true,
+            &mut rng(),
+        );
+        // 60 exactly, and the leases must stay below it.
+        assert_eq!(shares(&leases, &moves)[..2], [300 - 59, 100 + 59]);
+    }
+
+    #[test]
+    fn a_lease_that_would_lift_its_receiver_above_the_average_stays() {
+        // One shard carries most: moving it would only move the problem.
+        let leases = [lease(0, Some(0), false, 900), lease(1, Some(1), false, 100)];
+        let moves = plan(
+            &leases,
+            fleet(&leases, 2),
+            AssignmentStrategy::Throughput,
+            true,
+            &mut rng(),
+        );
+        assert_eq!(moves, BTreeMap::new());
+    }
+
+    #[test]
+    fn counting_balances_counts_and_not_throughput() {
+        let mut leases: Vec<_> = (0..7).map(|n| lease(n, Some(0), false, 1)).collect();
+        leases.push(lease(7, Some(1), false, 1_000));
+        let moves = plan(
+            &leases,
+            fleet(&leases, 2),
+            AssignmentStrategy::LeaseCount,
+            true,
+            &mut rng(),
+        );
+        // Target 4: three of the seven go.
+        assert_eq!(moves.len(), 3);
+        assert!(moves.values().all(|&worker| worker == WorkerId(1)));
+    }
+
+    #[test]
+    fn counting_leaves_running_handoffs_alone() {
+        let mut leases: Vec<_> = (0..4).map(|n| lease(n, Some(0), false, 1)).collect();
+        for lease in &mut leases {
+            lease.handing_over = true;
+            lease.movable = false;
+        }
+        let moves = plan(
+            &leases,
+            fleet(&leases, 2),
+            AssignmentStrategy::LeaseCount,
+            true,
+            &mut rng(),
+        );
+        assert_eq!(moves, BTreeMap::new());
+    }
+
+    #[test]
+    fn nobody_gets_more_than_max_leases_for_worker() {
+        let leases: Vec<_> = (0..9).map(|n| lease(n, None, true, 10)).collect();
+        for strategy in [
+            AssignmentStrategy::Throughput,
+            AssignmentStrategy::LeaseCount,
+        ] {
+            let mut fleet = fleet(&leases, 2);
+            fleet.max_leases_for_worker = 3;
+            let moves = plan(&leases, fleet, strategy, true, &mut rng());
+            assert_eq!(shares(&leases, &moves)[..2], [30, 30]);
+        }
+    }
+
+    proptest! {
+        /// With a live fleet every orphan gets an owner, and balancing never makes the spread of
+        /// the loads wider.
+        #[test]
+        fn a_plan_leaves_no_orphan_and_narrows_the_spread(
+            leases in prop::collection::vec((prop::option::of(0..4_u32), 0..1_000_u64), 1..40),
+            counting in any::<bool>(),
+            seed in any::<u64>(),
+        ) {
+            let row = |(n, &(owner, rate)): (u32, &(Option<u32>, u64))| {
+                lease(n, owner, owner.is_none(), rate)
+            };
+            let leases: Vec<_> = (0..).zip(&leases).map(row).collect();
+            let strategy = if counting { AssignmentStrategy::LeaseCount } else { AssignmentStrategy::Throughput };
+            let mut rng = Rngs::new(seed).stream("leader");
+            let assigned = plan(&leases, fleet(&leases, 4), strategy, false, &mut rng);
+            if !counting {
+                let orphans = leases.iter().filter(|l| l.owner.is_none()).count();
+                prop_assert_eq!(assigned.len(), orphans);
+            }
+
+            let owned: Vec<_> = leases.iter().enumerate().filter_map(|(at, l)| {
+                let owner = l.owner.or(assigned.get(&at).map(|w| WorkerId(w.0)));
+                owner.map(|w| AssignableLease { owner: Some(w), available: false, ..*l })
+            }).collect();
+            let moves = plan(&owned, fleet(&owned, 4), strategy, true, &mut rng);
+            let load = |moves| {
+                let loads = shares(&owned, moves);
+                loads[..4].iter().copied().max().unwrap()
+            };
+            if !counting {
+                prop_assert!(load(&moves) <= load(&BTreeMap::new()));
+            }
+        }
+    }
 }

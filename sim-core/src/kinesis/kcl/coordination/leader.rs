@@ -18,7 +18,7 @@
 //! leader's next run rather than at its own instant, seconds earlier. In a steady start worker 0 leads, where
 //! really any worker may.
 
-use super::assignment::{self, AssignableLease, Candidate, Fleet, Strategy};
+use super::assignment::{self, AssignableLease, AssignmentStrategy, Candidate, Fleet};
 use super::table::{Holder, LockVersion, Pulse, Report, Stage, unchanged_for};
 use super::timing::{LOCK_HEARTBEAT, LOCK_LEASE, LOOP_INTERVAL, METRICS_EXPIRY};
 use super::{Change, Coordination, Event, WorkerId};
@@ -125,9 +125,9 @@ impl Coordination {
             max_leases_for_worker: self.config.max_leases_for_worker,
         };
         let strategy = if self.config.lease_count_based {
-            Strategy::LeaseCount
+            AssignmentStrategy::LeaseCount
         } else {
-            Strategy::Throughput
+            AssignmentStrategy::Throughput
         };
         let balances = self.lock.runs.is_multiple_of(BALANCE_EVERY);
         self.lock.runs += 1;

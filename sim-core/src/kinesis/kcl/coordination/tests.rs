@@ -204,9 +204,13 @@ impl Bench {
         self.act(|kcl, ctx, _| kcl.add_worker(ctx))
     }
 
-    /// The reader of `shard` stops at its end.
+    /// The owner's reader of `shard` stops at its end.
     fn end_shard(&mut self, ended: u32, children: &[(u32, [Option<u32>; 2])]) {
-        self.readers.remove(&shard(ended));
+        let owner = self
+            .kcl
+            .owner(shard(ended))
+            .expect("a shard that is read has an owner");
+        self.reader_stops(shard(ended), owner);
         let children: Vec<_> = children
             .iter()
             .map(|&(child, parents)| (shard(child), parents.map(|p| p.map(ShardIndex))))
