@@ -281,6 +281,11 @@ impl Kpl {
             }
             due.push(shard);
         }
+        let oldest = batches
+            .iter()
+            .map(|batch| batch.offered_at)
+            .min()
+            .unwrap_or(ctx.now);
         let wire_records = self.aggregates_of(users, bytes);
         // A lone record is sent plain (N-KPL-7).
         let wire_bytes = if users == 1 {
@@ -296,6 +301,7 @@ impl Kpl {
             aggregated: true,
             deadline,
             queued_at: ctx.now,
+            oldest,
             landed: ShardIndex(shard),
             batches,
         };
@@ -381,8 +387,7 @@ impl Kpl {
             let Some(front) = limiter.queue.front() else {
                 return;
             };
-            let expired = |batch: &Batch| batch.offered_at + ttl <= ctx.now;
-            if front.batches.iter().any(expired) {
+            if front.oldest + ttl <= ctx.now {
                 let item = limiter.queue.pop_front().expect("just seen");
                 self.expire(item, ctx);
                 continue;
@@ -435,6 +440,7 @@ impl Kpl {
             aggregated: false,
             deadline,
             queued_at: ctx.now,
+            oldest: batch.offered_at,
             landed: shard,
             batches,
         };

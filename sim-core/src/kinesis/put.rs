@@ -32,6 +32,8 @@ pub struct PutItem {
     pub deadline: SimTime,
     /// When it began to wait for its turn.
     pub queued_at: SimTime,
+    /// No record of it was offered before this instant.
+    pub oldest: SimTime,
     /// The shard that took it, which is another than `shard` once that is closed.
     pub landed: ShardIndex,
     /// The application records; after the judgement, those that failed.
