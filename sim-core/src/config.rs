@@ -93,6 +93,8 @@ pub struct ProducerConfig {
     pub stream: usize,
     /// Client processes, at least 1.
     pub instances: u32,
+    /// Flows that the workload is dealt to (D-11): `instances`, or 1 for all of them together.
+    pub flows: u32,
     /// Records per second over time, all instances together.
     pub rate: RateProfile,
     /// Whether arrivals are even or Poisson.
@@ -101,6 +103,9 @@ pub struct ProducerConfig {
     pub record_size: SizeDistribution,
     /// Partition keys.
     pub keys: KeyDistribution,
+    /// Keys that take a share of all records throughout, with the share in millionths. Unlike
+    /// [`Happening::HotKey`] this is no fault.
+    pub hot_keys: Vec<(String, u32)>,
     /// Sub-keys that each hot key is spread over; 1 for none. Sub-key i of `k` is `k#i`.
     pub salt: u32,
     /// The client library.
