@@ -1,12 +1,16 @@
 //! Reads, checks and lowers scenario files, and carries the shipped ones.
 
 mod defaults;
+pub mod diagnostics;
 pub mod knobs;
 pub mod lower;
+pub mod nearest;
 pub mod rates;
+mod read;
 pub mod schema;
 mod source;
 pub mod span;
+pub mod tree;
 pub mod units;
 
 /// Reads a file without any of the checks.

@@ -304,6 +304,18 @@ impl Node {
     }
 }
 
+/// The place of the comma that follows a part, if one does.
+#[must_use]
+pub fn comma_after(text: &str, offset: usize) -> Option<usize> {
+    let mut scanner = Scanner {
+        text,
+        at: offset,
+        missing_commas: Vec::new(),
+    };
+    scanner.skip_space().ok()?;
+    (scanner.peek() == Some(',')).then_some(scanner.at)
+}
+
 /// Scans a whole file.
 ///
 /// # Errors
@@ -641,19 +653,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn path(text: &str) -> Path {
-        test_path(text)
-    }
-
-    fn test_path(text: &str) -> Path {
-        let mut path = Path::default();
-        for part in text.split('.') {
-            let mut pieces = part.split('[');
-            path = path.name(pieces.next().unwrap());
-            for index in pieces {
-                path = path.index(index.trim_end_matches(']').parse().unwrap());
-            }
-        }
-        path
+        crate::tree::parse_path(text).unwrap()
     }
 
     fn at<'t>(text: &'t str, wanted: &str) -> &'t str {
