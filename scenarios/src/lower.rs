@@ -1,0 +1,448 @@
+//! From a checked scenario to what a world is built of: names become indices, shapes become knots,
+//! real configuration becomes fields, and the resolution is chosen (decision D-8).
+
+use sim_core::config as sim;
+use sim_core::engine::{SimDuration, SimTime};
+
+use crate::defaults;
+use crate::knobs::{KCL, KPL};
+use crate::rates::{Profiles, profile, records_within};
+use crate::schema::{
+    Arrivals, Capacity, Client, Consumer, GrowthRule, Happening, Kcl, KclVersion, Keys, Kinesis,
+    Kpl, Named, OnDemand, Planned, Producer, RecordSize, Retrieval, Scenario, Sdk, ServiceTime,
+    System,
+};
+use crate::units::Dur;
+
+/// D-8: clumps times partitions that a run may have.
+const MOST_PARTS: u128 = 4_000_000;
+/// D-8: records that a record-exact run may have.
+const MOST_EXACT_RECORDS: u128 = 2_000_000;
+/// D-8, in milliseconds.
+const GRIDS_MS: [u64; 8] = [1, 2, 5, 10, 20, 50, 100, 250];
+/// D-11: instances that are simulated one by one.
+const MOST_FLOWS: u32 = 8;
+
+/// The configuration of one run. `resolution` is that of the baseline ([`resolution`]).
+///
+/// The scenario must have passed [`crate::check`]: a name that is not there becomes index 0.
+#[must_use]
+pub fn lower(
+    scenario: &Scenario,
+    profiles: &Profiles,
+    resolution: SimDuration,
+    seed: u64,
+) -> sim::WorldConfig {
+    let streams = scenario.systems.iter();
+    let producers = scenario.producers.iter();
+    let consumers = scenario.consumers.iter();
+    sim::WorldConfig {
+        seed,
+        duration: scenario.duration.sim(),
+        resolution,
+        streams: streams.map(|(name, system)| stream(name, system)).collect(),
+        producers: producers
+            .map(|(name, it)| producer(scenario, name, it, profiles))
+            .collect(),
+        consumers: consumers
+            .map(|(name, it)| consumer(scenario, name, it))
+            .collect(),
+        timeline: scenario
+            .timeline
+            .iter()
+            .filter_map(|planned| timeline_entry(scenario, planned))
+            .collect(),
+    }
+}
+
+fn index<T>(names: &Named<T>, name: &str) -> usize {
+    names.get_index_of(name).unwrap_or(0)
+}
+
+fn stream(name: &str, system: &System) -> sim::StreamConfig {
+    let System::Kinesis(kinesis) = system;
+    let reshard_time = kinesis.reshard_time.unwrap_or(match kinesis.capacity {
+        Capacity::Provisioned { .. } => defaults::RESHARD_TIME_PROVISIONED,
+        Capacity::OnDemand(_) => defaults::RESHARD_TIME_ON_DEMAND,
+    });
+    sim::StreamConfig {
+        name: name.to_owned(),
+        capacity: capacity(&kinesis.capacity),
+        retention: kinesis.retention.sim(),
+        burst_bytes: burst_bytes(kinesis),
+        put_latency: kinesis.put_latency.sim(),
+        get_latency: kinesis.get_latency.sim(),
+        push_latency: kinesis.push_latency.sim(),
+        reshard_time: reshard_time.sim(),
+        reshard_serially: kinesis.reshard_serially,
+    }
+}
+
+/// N-W-5: with large records a shard's bucket holds ten seconds of its rate.
+fn burst_bytes(kinesis: &Kinesis) -> u64 {
+    if kinesis.max_record_size > defaults::max_record_size() {
+        10 << 20
+    } else {
+        1 << 20
+    }
+}
+
+fn capacity(capacity: &Capacity) -> sim::Capacity {
+    match capacity {
+        Capacity::Provisioned { shards } => sim::Capacity::Provisioned { shards: *shards },
+        Capacity::OnDemand(on_demand) => sim::Capacity::OnDemand(sim::OnDemandConfig {
+            rule: match on_demand.rule {
+                GrowthRule::Documented => sim::OnDemandRule::Documented,
+                GrowthRule::DoublesEvery15Minutes => sim::OnDemandRule::DoublesEvery15Minutes,
+            },
+            peak_history: on_demand.peak_history.0,
+            warm_throughput: on_demand.warm_throughput.map_or(0, |rate| rate.0),
+            split_delay: on_demand.split_delay.sim(),
+            ceiling: on_demand.ceiling.0,
+        }),
+    }
+}
+
+fn producer(
+    scenario: &Scenario,
+    name: &str,
+    producer: &Producer,
+    profiles: &Profiles,
+) -> sim::ProducerConfig {
+    let hot_keys = producer.hot_keys.iter();
+    sim::ProducerConfig {
+        name: name.to_owned(),
+        stream: index(&scenario.systems, &producer.to),
+        instances: producer.instances,
+        flows: flows(scenario, producer),
+        rate: profile(&producer.rate, scenario.duration, profiles),
+        arrivals: match producer.arrivals {
+            Arrivals::Even => sim::Arrivals::Even,
+            Arrivals::Poisson => sim::Arrivals::Poisson,
+        },
+        record_size: record_size(&producer.record_size),
+        keys: keys(&producer.keys),
+        hot_keys: hot_keys
+            .map(|(key, share)| (key.clone(), share.0))
+            .collect(),
+        salt: producer.salt,
+        client: match &producer.client {
+            Client::Kpl(kpl) => sim::ClientConfig::Kpl(kpl_config(kpl)),
+            Client::Sdk(sdk) => sim::ClientConfig::Sdk(sdk_config(sdk)),
+        },
+    }
+}
+
+fn bytes_32(bytes: crate::units::Bytes) -> u32 {
+    u32::try_from(bytes.0).unwrap_or(u32::MAX)
+}
+
+fn record_size(size: &RecordSize) -> sim::SizeDistribution {
+    match size {
+        RecordSize::Fixed(size) => sim::SizeDistribution::Fixed(bytes_32(*size)),
+        RecordSize::Uniform { min, max } => sim::SizeDistribution::Uniform {
+            min: bytes_32(*min),
+            max: bytes_32(*max),
+        },
+        RecordSize::LogNormal { median, sigma, max } => sim::SizeDistribution::LogNormal {
+            median: bytes_32(*median),
+            sigma: *sigma,
+            max: bytes_32(*max),
+        },
+    }
+}
+
+fn keys(keys: &Keys) -> sim::KeyDistribution {
+    match keys {
+        Keys::Random => sim::KeyDistribution::Random,
+        Keys::Uniform { prefix, keys } => sim::KeyDistribution::Uniform {
+            prefix: prefix.clone(),
+            keys: *keys,
+        },
+        Keys::Zipf {
+            prefix,
+            keys,
+            exponent,
+        } => sim::KeyDistribution::Zipf {
+            prefix: prefix.clone(),
+            keys: *keys,
+            exponent: *exponent,
+        },
+        Keys::HashKeys(hash_keys) => sim::KeyDistribution::HashKeys(
+            hash_keys
+                .iter()
+                .filter_map(|key| key.parse().ok())
+                .collect(),
+        ),
+    }
+}
+
+fn kpl_config(kpl: &Kpl) -> sim::KplConfig {
+    let count = |name| u32::try_from(KPL.value(&kpl.config, name)).unwrap_or(u32::MAX);
+    let time = |name| SimDuration(KPL.value(&kpl.config, name));
+    let flag = |name| KPL.value(&kpl.config, name) != 0;
+    sim::KplConfig {
+        aggregation_enabled: flag("AggregationEnabled"),
+        aggregation_max_size: count("AggregationMaxSize"),
+        aggregation_max_count: count("AggregationMaxCount"),
+        collection_max_count: count("CollectionMaxCount"),
+        collection_max_size: count("CollectionMaxSize"),
+        record_max_buffered_time: time("RecordMaxBufferedTime"),
+        record_ttl: time("RecordTtl"),
+        rate_limit: count("RateLimit"),
+        max_connections: count("MaxConnections"),
+        request_timeout: time("RequestTimeout"),
+        fail_if_throttled: flag("FailIfThrottled"),
+    }
+}
+
+fn sdk_config(sdk: &Sdk) -> sim::SdkConfig {
+    sim::SdkConfig {
+        batch_records: sdk.batch_records,
+        linger: sdk.linger.sim(),
+        max_in_flight: sdk.max_in_flight,
+        request_timeout: sdk.request_timeout.sim(),
+        retry_failed: sdk.retry_failed.as_ref().map(|retry| sim::RetryConfig {
+            attempts: retry.attempts,
+            base: retry.base.sim(),
+            ceiling: retry.ceiling.sim(),
+        }),
+    }
+}
+
+fn consumer(scenario: &Scenario, name: &str, consumer: &Consumer) -> sim::KclConfig {
+    let Consumer::Kcl(kcl) = consumer;
+    let count = |name| u32::try_from(KCL.value(&kcl.config, name)).unwrap_or(u32::MAX);
+    let time = |name| SimDuration(KCL.value(&kcl.config, name));
+    let flag = |name| KCL.value(&kcl.config, name) != 0;
+    let sink = kcl.sink.as_ref().and_then(|name| scenario.sinks.get(name));
+    sim::KclConfig {
+        name: name.to_owned(),
+        stream: index(&scenario.systems, &kcl.from),
+        workers: kcl.workers,
+        version: match kcl.version {
+            KclVersion::V2 => sim::KclVersion::V2,
+            KclVersion::V3 => sim::KclVersion::V3,
+        },
+        retrieval: match kcl.retrieval {
+            Retrieval::FanOut => sim::Retrieval::FanOut,
+            Retrieval::Polling => sim::Retrieval::Polling {
+                idle_time_between_reads: idle_time(kcl).sim(),
+            },
+        },
+        service: match kcl.service_time {
+            ServiceTime::Fixed(time) => sim::ServiceTime::Fixed(time.sim()),
+            ServiceTime::Exponential(mean) => sim::ServiceTime::Exponential(mean.sim()),
+        },
+        worker_threads: kcl.worker_threads,
+        failover_time: time("failoverTimeMillis"),
+        max_leases_for_worker: count("maxLeasesForWorker"),
+        max_leases_to_steal_at_one_time: count("maxLeasesToStealAtOneTime"),
+        parent_shard_poll_interval: time("parentShardPollIntervalMillis"),
+        max_records: count("maxRecords"),
+        lease_count_based: flag("leaseAssignmentStrategy"),
+        graceful_handoff: flag("isGracefulLeaseHandoffEnabled"),
+        graceful_handoff_timeout: time("gracefulLeaseHandoffTimeoutMillis"),
+        checkpoint_interval: kcl.checkpoint_interval.sim(),
+        sink_idempotent: sink.is_none_or(|sink| sink.idempotent),
+    }
+}
+
+/// N-KCL-3: 3.x raises a lower value to 200 ms, 2.x does not.
+pub(crate) const LEAST_IDLE_TIME_V3: Dur = Dur::millis(200);
+
+fn idle_time(kcl: &Kcl) -> Dur {
+    let given = Dur(KCL.value(&kcl.config, "idleTimeBetweenReadsInMillis"));
+    match kcl.version {
+        KclVersion::V2 => given,
+        KclVersion::V3 => given.max(LEAST_IDLE_TIME_V3),
+    }
+}
+
+fn timeline_entry(scenario: &Scenario, planned: &Planned) -> Option<sim::TimelineEntry> {
+    Some(sim::TimelineEntry {
+        at: SimTime(planned.at.0),
+        lasts: planned.lasts.map(Dur::sim),
+        what: fault(scenario, &planned.what).or_else(|| action(scenario, &planned.what))?,
+    })
+}
+
+/// What breaks; `None` for what an operator does.
+fn fault(scenario: &Scenario, what: &Happening) -> Option<sim::Happening> {
+    use sim::Happening as To;
+    let of_stream = |name: &str| index(&scenario.systems, name);
+    let of_producer = |name: &str| index(&scenario.producers, name);
+    let of_consumer = |name: &str| index(&scenario.consumers, name);
+    Some(match what {
+        Happening::HotKey {
+            producer,
+            key,
+            share,
+        } => To::HotKey {
+            producer: of_producer(producer),
+            key: key.clone(),
+            share_ppm: share.0,
+        },
+        Happening::RateFactor {
+            producer,
+            factor,
+            ramp,
+        } => To::RateFactor {
+            producer: of_producer(producer),
+            factor_ppm: factor.0,
+            ramp: ramp.sim(),
+        },
+        Happening::SlowConsumer { consumer, factor } => To::SlowConsumer {
+            consumer: of_consumer(consumer),
+            factor_ppm: factor.0,
+        },
+        Happening::KillWorkers { consumer, workers } => To::KillWorkers {
+            consumer: of_consumer(consumer),
+            workers: *workers,
+        },
+        Happening::PauseWorkers { consumer, workers } => To::PauseWorkers {
+            consumer: of_consumer(consumer),
+            workers: *workers,
+        },
+        Happening::ThrottleApi { stream, share } => To::ThrottleApi {
+            stream: of_stream(stream),
+            share_ppm: share.0,
+        },
+        Happening::ExpireIterators { stream, share } => To::ExpireIterators {
+            stream: of_stream(stream),
+            share_ppm: share.0,
+        },
+        Happening::LoseAnswers { stream, share } => To::LoseAnswers {
+            stream: of_stream(stream),
+            share_ppm: share.0,
+        },
+        Happening::SplitShard { .. }
+        | Happening::SplitHottestShard(_)
+        | Happening::MergeShards { .. }
+        | Happening::UpdateShardCount { .. }
+        | Happening::SwitchMode(..)
+        | Happening::WarmThroughput { .. }
+        | Happening::AddWorkers { .. }
+        | Happening::StopWorkers { .. } => return None,
+    })
+}
+
+/// What an operator does; `None` for what breaks.
+fn action(scenario: &Scenario, what: &Happening) -> Option<sim::Happening> {
+    use sim::Happening as To;
+    let of_stream = |name: &str| index(&scenario.systems, name);
+    let of_consumer = |name: &str| index(&scenario.consumers, name);
+    Some(match what {
+        Happening::SplitShard { stream, shard } => To::SplitShard {
+            stream: of_stream(stream),
+            shard: *shard,
+        },
+        Happening::SplitHottestShard(stream) => To::SplitHottestShard {
+            stream: of_stream(stream),
+        },
+        Happening::MergeShards {
+            stream,
+            shard,
+            adjacent,
+        } => To::MergeShards {
+            stream: of_stream(stream),
+            shard: *shard,
+            adjacent: *adjacent,
+        },
+        Happening::UpdateShardCount { stream, target } => To::UpdateShardCount {
+            stream: of_stream(stream),
+            target: *target,
+        },
+        Happening::SwitchMode(stream, mode) => To::SwitchMode {
+            stream: of_stream(stream),
+            capacity: capacity(mode),
+        },
+        Happening::WarmThroughput { stream, throughput } => To::WarmThroughput {
+            stream: of_stream(stream),
+            bytes_per_s: throughput.0,
+        },
+        Happening::AddWorkers { consumer, workers } => To::AddWorkers {
+            consumer: of_consumer(consumer),
+            workers: *workers,
+        },
+        Happening::StopWorkers { consumer, workers } => To::StopWorkers {
+            consumer: of_consumer(consumer),
+            workers: *workers,
+        },
+        Happening::HotKey { .. }
+        | Happening::RateFactor { .. }
+        | Happening::SlowConsumer { .. }
+        | Happening::KillWorkers { .. }
+        | Happening::PauseWorkers { .. }
+        | Happening::ThrottleApi { .. }
+        | Happening::ExpireIterators { .. }
+        | Happening::LoseAnswers { .. } => return None,
+    })
+}
+
+/// The arrival grid W of decision D-8 for a baseline and all its runs.
+#[must_use]
+pub fn resolution(scenario: &Scenario, profiles: &Profiles) -> SimDuration {
+    if let Some(given) = scenario.resolution {
+        return given.sim();
+    }
+    if records(scenario, profiles) <= MOST_EXACT_RECORDS {
+        return SimDuration::ZERO;
+    }
+    let fits = |grid: &&u64| parts(scenario, Dur::millis(**grid), flows) <= MOST_PARTS;
+    let grid = GRIDS_MS.iter().find(fits).copied();
+    SimDuration::from_millis(grid.unwrap_or(250))
+}
+
+/// Records that all producers offer, without what faults add.
+pub(crate) fn records(scenario: &Scenario, profiles: &Profiles) -> u128 {
+    let producers = scenario.producers.values();
+    producers
+        .map(|it| {
+            let knots = profile(&it.rate, scenario.duration, profiles);
+            records_within(&knots, scenario.duration)
+        })
+        .sum()
+}
+
+/// Clumps times partitions on a grid: duration / W x flows x partitions, over all producers.
+fn parts(scenario: &Scenario, grid: Dur, flows: fn(&Scenario, &Producer) -> u32) -> u128 {
+    let cells = u128::from(scenario.duration.0 / grid.0.max(1));
+    let producers = scenario.producers.values();
+    let touched: u128 = producers
+        .map(|it| u128::from(flows(scenario, it)) * u128::from(shards_of(scenario, it)))
+        .sum();
+    cells * touched
+}
+
+/// Shards at the start of the stream that a producer writes to.
+fn shards_of(scenario: &Scenario, producer: &Producer) -> u32 {
+    let Some(System::Kinesis(kinesis)) = scenario.systems.get(&producer.to) else {
+        return 1;
+    };
+    match &kinesis.capacity {
+        Capacity::Provisioned { shards } => *shards,
+        Capacity::OnDemand(on_demand) => shards_on_demand(on_demand),
+    }
+}
+
+/// N-C-6 and D-23: four shards, or one per 10^6 B/s of twice the peak or of the warm throughput.
+pub(crate) fn shards_on_demand(on_demand: &OnDemand) -> u32 {
+    let warm = on_demand.warm_throughput.map_or(0, |rate| rate.0);
+    let capacity = on_demand.peak_history.0.saturating_mul(2).max(warm);
+    u32::try_from(capacity.div_ceil(1_000_000)).map_or(u32::MAX, |shards| shards.max(4))
+}
+
+/// D-11: one flow per instance up to 8; beyond, or where the coarsest grid would exceed D-8, one
+/// for all.
+fn flows(scenario: &Scenario, producer: &Producer) -> u32 {
+    let own = |_: &Scenario, it: &Producer| match it.instances {
+        n if n <= MOST_FLOWS => n.max(1),
+        _ => 1,
+    };
+    if parts(scenario, Dur::millis(250), own) > MOST_PARTS {
+        1
+    } else {
+        own(scenario, producer)
+    }
+}
