@@ -1,0 +1,172 @@
+//! The lag chart: unread records and the age of the oldest, all runs on one scale.
+
+use sim_core::result::{Point, RunResult, Series};
+
+use crate::format;
+use crate::report::Report;
+
+use super::figure::{Curve, Figure, LegendEntry, PanelData, Peak};
+use super::palette;
+use super::scale::Scale;
+use super::series;
+
+/// The chart of the consumer, or of all together if there is none; `None` if no run tells of
+/// its lag.
+pub(super) fn figure(report: &Report<'_>, consumer: Option<&str>) -> Option<Figure> {
+    let prefix = consumer.map_or("total".to_owned(), |name| format!("consumers.{name}"));
+    let records = Measure::new(report, &prefix, "lag_records", format::compact);
+    let seconds = Measure::new(report, &prefix, "lag_seconds", format::duration);
+    let mut panels = Vec::new();
+    if let Some(greatest) = records.greatest() {
+        panels.push(PanelData {
+            heading: "Lag in records".to_owned(),
+            note: "log scale".to_owned(),
+            height: 290.0,
+            scale: Scale::log(greatest),
+            curves: records.curves(" records"),
+        });
+    }
+    if let Some(greatest) = seconds.greatest() {
+        panels.push(PanelData {
+            heading: "Lag in time".to_owned(),
+            note: "age of the oldest unread record, worst partition".to_owned(),
+            height: 210.0,
+            scale: Scale::seconds(greatest, 5.0),
+            curves: seconds.curves(""),
+        });
+    }
+    if panels.is_empty() {
+        return None;
+    }
+    let whose = consumer.map_or("all consumers".to_owned(), str::to_owned);
+    let legend = report.runs.iter().enumerate();
+    Some(Figure {
+        title: format!("{} — lag of {whose}", report.title),
+        description: describe(report, &records, &seconds),
+        panels,
+        legend: legend
+            .map(|(index, run)| LegendEntry {
+                look: palette::look(index),
+                name: run.name.clone(),
+                notes: note(&records, &seconds, index),
+            })
+            .collect(),
+    })
+}
+
+/// One measure of lag in all runs.
+struct Measure<'a> {
+    report: &'a Report<'a>,
+    series: Vec<Option<&'a Series>>,
+    peaks: Vec<Option<(f64, f64)>>,
+    format: fn(f64) -> String,
+}
+
+impl<'a> Measure<'a> {
+    fn new(report: &'a Report<'a>, prefix: &str, name: &str, format: fn(f64) -> String) -> Self {
+        let name = format!("{prefix}.{name}");
+        let find = |run: &'a RunResult| series::find(run, &name);
+        let series: Vec<Option<&Series>> = report.runs.iter().map(find).collect();
+        let peaks = series
+            .iter()
+            .zip(report.runs)
+            .map(|(series, run)| peak(series.as_ref()?, run))
+            .collect();
+        Self {
+            report,
+            series,
+            peaks,
+            format,
+        }
+    }
+
+    /// The greatest value of any run; `None` if no run has the series.
+    fn greatest(&self) -> Option<f64> {
+        self.series.iter().flatten().next()?;
+        let peaks = self.peaks.iter().flatten().map(|it| it.1);
+        Some(peaks.fold(0.0, f64::max))
+    }
+
+    fn peak_text(&self, index: usize) -> Option<String> {
+        let peak = self.peaks.get(index).copied().flatten()?;
+        Some((self.format)(peak.1))
+    }
+
+    fn curves(&self, unit: &str) -> Vec<Curve> {
+        let named = self.named_peaks();
+        let mut curves = Vec::new();
+        for (index, (series, run)) in self.series.iter().zip(self.report.runs).enumerate() {
+            let Some(series) = series else { continue };
+            let peak = self.peaks[index]
+                .filter(|peak| peak.1 > 0.0)
+                .map(|at| Peak {
+                    at,
+                    label: if named.contains(&index) {
+                        let when = format::clock(at.0, self.report.duration_s);
+                        format!("peak {}{unit} at {when}", (self.format)(at.1))
+                    } else {
+                        String::new()
+                    },
+                });
+            curves.push(Curve {
+                look: palette::look(index),
+                title: run.name.clone(),
+                points: series::points(series, run),
+                spans: series::spans(series, run),
+                peak,
+            });
+        }
+        curves
+    }
+
+    /// Baseline, and the mitigation that is worst if it is worse than the baseline.
+    fn named_peaks(&self) -> Vec<usize> {
+        let value = |index: usize| {
+            self.peaks
+                .get(index)
+                .copied()
+                .flatten()
+                .map_or(0.0, |it| it.1)
+        };
+        let worst = (0..self.peaks.len()).fold(0, |worst, index| {
+            if value(index) > value(worst) * 1.02 {
+                index
+            } else {
+                worst
+            }
+        });
+        vec![0, worst]
+    }
+}
+
+fn peak(series: &Series, run: &RunResult) -> Option<(f64, f64)> {
+    let top = |point: &Point| point.max.max(point.value);
+    let mut best: Option<(f64, f64)> = None;
+    for ((at, _), point) in series::points(series, run).iter().zip(&series.points) {
+        let value = top(point);
+        if value.is_finite() && best.is_none_or(|best| value > best.1) {
+            best = Some((*at, value));
+        }
+    }
+    best
+}
+
+fn note(records: &Measure<'_>, seconds: &Measure<'_>, index: usize) -> Vec<String> {
+    let peaks: Vec<String> = [records, seconds]
+        .iter()
+        .filter_map(|it| it.peak_text(index))
+        .collect();
+    if peaks.is_empty() {
+        vec!["no lag was measured".to_owned()]
+    } else {
+        vec![format!("peak {}", peaks.join(" · "))]
+    }
+}
+
+fn describe(report: &Report<'_>, records: &Measure<'_>, seconds: &Measure<'_>) -> String {
+    let runs = report.runs.iter().enumerate().map(|(index, run)| {
+        let peaks = note(records, seconds, index).join(", ");
+        format!("{}: {peaks}", run.name)
+    });
+    runs.collect::<Vec<_>>().join("; ")
+}
