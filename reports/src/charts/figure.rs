@@ -50,11 +50,18 @@ pub(super) struct PanelData {
 pub(super) struct Curve {
     pub look: Look,
     pub title: String,
-    /// Second and value; a value that is not a number is a gap.
-    pub points: Vec<Xy>,
-    /// Second, least and greatest inside each step; may be empty.
-    pub spans: Vec<(f64, f64, f64)>,
+    /// What to draw; a value that is not a number is a gap.
+    pub data: Data,
     pub peak: Option<Peak>,
+}
+
+/// The values of a curve.
+pub(super) enum Data {
+    /// Second and value, drawn as they are.
+    Line(Vec<Xy>),
+    /// Second, least and greatest inside each step: a line along the greatest, a shade down to
+    /// the least. For what is bad when it is high.
+    Crest(Vec<(f64, f64, f64)>),
 }
 
 /// The greatest value of a curve.
@@ -158,10 +165,8 @@ fn draw_header(canvas: &Canvas, figure: &Figure, report: &Report<'_>) -> Result<
         millis => format!("resolution {millis} ms"),
     };
     let caption = format!(
-        "scenario {} · seed {} · {} simulated · {resolution}",
-        report.scenario,
-        report.seed,
-        format::duration(report.duration_s)
+        "scenario {} · seed {} · {resolution}",
+        report.scenario, report.seed
     );
     let dim = Type::new(12.5, DIM);
     canvas.text(
@@ -261,9 +266,11 @@ fn draw_lines_of_marks(canvas: &Canvas, layout: &Layout, time: &Scale) -> Result
             ..Stroke::solid(line_color(item), 1.4)
         };
         let x = layout.plot.x + time.share(item.from) * layout.plot.width;
-        let top = item.place.map_or(layout.plot.y, |place| row_y(place.0));
-        // Lines that share a place must begin together, or their dashes would overlap.
-        let top = if of > 1 { layout.plot.y } else { top };
+        // Lines that share a place begin together, or their dashes would overlap.
+        let rows = lines.iter().filter(|it| same(it)).filter_map(|it| it.place);
+        let top = rows
+            .map(|place| row_y(place.0) + 4.0)
+            .fold(layout.plot.y, f64::min);
         canvas.line((x, top), (x, layout.plot.bottom()), &stroke)?;
     }
     Ok(())
@@ -327,21 +334,33 @@ fn draw_panel(
     canvas.text(&data.note, (after, y), Type::new(11.5, DIM).halo())?;
 
     let panel = canvas.panel(frame, time, &data.scale);
+    // Many shades on top of each other must not turn into mud.
+    let curves = f64::from(u32::try_from(data.curves.len()).unwrap_or(u32::MAX));
+    let alpha = (0.4 / curves).min(0.14);
     for curve in &data.curves {
-        for spans in curve
-            .spans
-            .chunk_by(|_, it| it.1.is_finite() && it.2.is_finite())
-        {
-            let spans = thin::envelope(spans, report.duration_s, frame.width);
-            if spans.iter().all(|it| it.1.is_finite() && it.2.is_finite()) {
-                panel.band(&spans, curve.look.color, 0.16)?;
-            }
-        }
+        draw_shade(&panel, curve, frame, report, alpha)?;
     }
     for curve in &data.curves {
         draw_curve(&panel, curve, frame, report)?;
     }
     draw_peaks(canvas, &panel, data, frame)
+}
+
+fn draw_shade(
+    panel: &Panel<'_>,
+    curve: &Curve,
+    frame: Frame,
+    report: &Report<'_>,
+    alpha: f64,
+) -> Result<(), Failure> {
+    let Data::Crest(spans) = &curve.data else {
+        return Ok(());
+    };
+    for spans in spans.split(|it| !(it.1.is_finite() && it.2.is_finite())) {
+        let spans = thin::envelope(spans, report.duration_s, frame.width);
+        panel.band(&spans, curve.look.color, alpha)?;
+    }
+    Ok(())
 }
 
 fn draw_curve(
@@ -355,9 +374,12 @@ fn draw_curve(
         title: &curve.title,
         ..Stroke::solid(curve.look.color, curve.look.width)
     };
-    for points in curve.points.split(|point| !point.1.is_finite()) {
-        let points = thin::thin(points, report.duration_s, frame.width);
-        panel.curve(points, &stroke)?;
+    let (points, thin): (Vec<Xy>, fn(&[Xy], f64, f64) -> Vec<Xy>) = match &curve.data {
+        Data::Line(points) => (points.clone(), thin::thin),
+        Data::Crest(spans) => (spans.iter().map(|it| (it.0, it.2)).collect(), thin::crest),
+    };
+    for points in points.split(|point| !point.1.is_finite()) {
+        panel.curve(thin(points, report.duration_s, frame.width), &stroke)?;
     }
     Ok(())
 }

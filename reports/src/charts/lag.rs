@@ -1,11 +1,11 @@
 //! The lag chart: unread records and the age of the oldest, all runs on one scale.
 
-use sim_core::result::{Point, RunResult, Series};
+use sim_core::result::{RunResult, Series, Value};
 
 use crate::format;
 use crate::report::Report;
 
-use super::figure::{Curve, Figure, LegendEntry, PanelData, Peak};
+use super::figure::{Curve, Data, Figure, LegendEntry, PanelData, Peak};
 use super::palette;
 use super::scale::Scale;
 use super::series;
@@ -20,7 +20,7 @@ pub(super) fn figure(report: &Report<'_>, consumer: Option<&str>) -> Option<Figu
     if let Some(greatest) = records.greatest() {
         panels.push(PanelData {
             heading: "Lag in records".to_owned(),
-            note: "log scale".to_owned(),
+            note: "log scale; line: greatest at each moment, shade: down to the least".to_owned(),
             height: 290.0,
             scale: Scale::log(greatest),
             curves: records.curves(" records"),
@@ -31,7 +31,7 @@ pub(super) fn figure(report: &Report<'_>, consumer: Option<&str>) -> Option<Figu
             heading: "Lag in time".to_owned(),
             note: "age of the oldest unread record, worst partition".to_owned(),
             height: 210.0,
-            scale: Scale::seconds(greatest, 5.0),
+            scale: Scale::seconds(greatest, 6.5),
             curves: seconds.curves(""),
         });
     }
@@ -39,18 +39,20 @@ pub(super) fn figure(report: &Report<'_>, consumer: Option<&str>) -> Option<Figu
         return None;
     }
     let whose = consumer.map_or("all consumers".to_owned(), str::to_owned);
-    let legend = report.runs.iter().enumerate();
+    let entry = |(index, run): (usize, &RunResult)| LegendEntry {
+        look: palette::look(index),
+        name: run.name.clone(),
+        notes: notes(report, consumer, [&records, &seconds], index),
+    };
+    let legend: Vec<LegendEntry> = report.runs.iter().enumerate().map(entry).collect();
+    let told = legend
+        .iter()
+        .map(|it| format!("{}: {}", it.name, it.notes.join(", ")));
     Some(Figure {
         title: format!("{} — lag of {whose}", report.title),
-        description: describe(report, &records, &seconds),
+        description: told.collect::<Vec<_>>().join("; "),
         panels,
-        legend: legend
-            .map(|(index, run)| LegendEntry {
-                look: palette::look(index),
-                name: run.name.clone(),
-                notes: note(&records, &seconds, index),
-            })
-            .collect(),
+        legend,
     })
 }
 
@@ -94,11 +96,13 @@ impl<'a> Measure<'a> {
 
     fn curves(&self, unit: &str) -> Vec<Curve> {
         let named = self.named_peaks();
+        let greatest = self.greatest().unwrap_or_default();
         let mut curves = Vec::new();
         for (index, (series, run)) in self.series.iter().zip(self.report.runs).enumerate() {
             let Some(series) = series else { continue };
+            // A ring around a ripple would only distract.
             let peak = self.peaks[index]
-                .filter(|peak| peak.1 > 0.0)
+                .filter(|peak| peak.1 > greatest * 0.05)
                 .map(|at| Peak {
                     at,
                     label: if named.contains(&index) {
@@ -111,8 +115,7 @@ impl<'a> Measure<'a> {
             curves.push(Curve {
                 look: palette::look(index),
                 title: run.name.clone(),
-                points: series::points(series, run),
-                spans: series::spans(series, run),
+                data: Data::Crest(series::spans(series, run)),
                 peak,
             });
         }
@@ -140,33 +143,40 @@ impl<'a> Measure<'a> {
 }
 
 fn peak(series: &Series, run: &RunResult) -> Option<(f64, f64)> {
-    let top = |point: &Point| point.max.max(point.value);
-    let mut best: Option<(f64, f64)> = None;
-    for ((at, _), point) in series::points(series, run).iter().zip(&series.points) {
-        let value = top(point);
-        if value.is_finite() && best.is_none_or(|best| value > best.1) {
-            best = Some((*at, value));
-        }
-    }
-    best
+    let spans = series::spans(series, run);
+    let finite = spans.iter().filter(|it| it.2.is_finite());
+    finite
+        .map(|it| (it.0, it.2))
+        .reduce(|best, it| if it.1 > best.1 { it } else { best })
 }
 
-fn note(records: &Measure<'_>, seconds: &Measure<'_>, index: usize) -> Vec<String> {
+/// What the legend says of a run.
+fn notes(
+    report: &Report<'_>,
+    consumer: Option<&str>,
+    [records, seconds]: [&Measure<'_>; 2],
+    index: usize,
+) -> Vec<String> {
     let peaks: Vec<String> = [records, seconds]
         .iter()
         .filter_map(|it| it.peak_text(index))
         .collect();
     if peaks.is_empty() {
-        vec!["no lag was measured".to_owned()]
-    } else {
-        vec![format!("peak {}", peaks.join(" · "))]
+        return vec!["no lag was measured".to_owned()];
     }
-}
-
-fn describe(report: &Report<'_>, records: &Measure<'_>, seconds: &Measure<'_>) -> String {
-    let runs = report.runs.iter().enumerate().map(|(index, run)| {
-        let peaks = note(records, seconds, index).join(", ");
-        format!("{}: {peaks}", run.name)
-    });
-    runs.collect::<Vec<_>>().join("; ")
+    let run = &report.runs[index];
+    let summary = consumer.map_or(Some(&run.summary), |name| run.consumers.get(name));
+    let recovery = summary.and_then(|it| it.get("lag_recovery_s"));
+    let mut notes = vec![format!("peak {}", peaks.join(" · "))];
+    match recovery.copied() {
+        Some(Value::Never) => notes.push("not recovered by the end".to_owned()),
+        Some(value) if value.as_f64() > 0.0 => {
+            notes.push(format!(
+                "recovered {} after the fault",
+                format::duration(value.as_f64())
+            ));
+        }
+        Some(_) | None => {}
+    }
+    notes
 }

@@ -76,6 +76,16 @@ pub(super) fn look(index: usize) -> Look {
     }
 }
 
+/// The look of a curve that others are compared with.
+pub(super) fn reference() -> Look {
+    Look {
+        color: AXIS,
+        ink: DIM,
+        width: 1.4,
+        dash: &[15, 25],
+    }
+}
+
 fn darkened(color: RGBColor) -> RGBColor {
     let darker = |part: u8| part / 3 * 2;
     RGBColor(darker(color.0), darker(color.1), darker(color.2))

@@ -35,16 +35,12 @@ pub(super) fn points(series: &Series, run: &RunResult) -> Vec<Xy> {
         .collect()
 }
 
-/// Second, least and greatest of each step; empty if no step has an inside to tell of.
+/// Second, least and greatest of each step.
 pub(super) fn spans(series: &Series, run: &RunResult) -> Vec<(f64, f64, f64)> {
-    let plain = |point: &sim_core::result::Point| point.max <= point.min;
-    if series.points.iter().all(plain) {
-        return Vec::new();
-    }
     let times = times(series, run);
     times
         .zip(&series.points)
-        .map(|(at, point)| (at, point.min, point.max))
+        .map(|(at, point)| (at, point.min.min(point.value), point.max.max(point.value)))
         .collect()
 }
 

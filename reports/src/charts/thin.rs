@@ -37,6 +37,15 @@ fn extreme(points: &[Xy], beats: fn(&f64, &f64) -> bool) -> usize {
     best
 }
 
+/// Per column of pixels the greatest value, where it is: the upper edge of [`envelope`].
+pub(super) fn crest(points: &[Xy], seconds: f64, columns: f64) -> Vec<Xy> {
+    let column = |point: &Xy| (point.0 / seconds * columns).floor();
+    points
+        .chunk_by(|a, b| column(a).total_cmp(&column(b)).is_eq())
+        .map(|group| group[extreme(group, f64::gt)])
+        .collect()
+}
+
 /// Per column of pixels the range from the least `min` to the greatest `max`: (time, low, high).
 pub(super) fn envelope(
     points: &[(f64, f64, f64)],

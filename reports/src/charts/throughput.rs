@@ -5,7 +5,7 @@ use sim_core::result::Series;
 use crate::format;
 use crate::report::Report;
 
-use super::figure::{Curve, Figure, LegendEntry, PanelData};
+use super::figure::{Curve, Data, Figure, LegendEntry, PanelData};
 use super::palette;
 use super::scale::Scale;
 use super::series;
@@ -27,8 +27,8 @@ pub(super) fn figure(report: &Report<'_>) -> Option<Figure> {
     let most = through.iter().map(|it| it.greatest).fold(0.0, f64::max);
     let panels: Vec<PanelData> = [
         offered.panel(most),
-        accepted.panel(most),
-        delivered.panel(most),
+        accepted.panel(most).map(|it| offered.beneath(it)),
+        delivered.panel(most).map(|it| offered.beneath(it)),
         throttled.panel(throttled.greatest),
     ]
     .into_iter()
@@ -93,6 +93,24 @@ impl<'a> Flow<'a> {
         }
     }
 
+    /// The panel with this flow of the baseline beneath its curves, to be compared with.
+    fn beneath(&self, mut panel: PanelData) -> PanelData {
+        if let (Some(series), Some(run)) = (
+            self.series.first().copied().flatten(),
+            self.report.runs.first(),
+        ) {
+            let reference = Curve {
+                look: palette::reference(),
+                title: format!("{} in {}", self.name, run.name),
+                data: Data::Line(series::points(series, run)),
+                peak: None,
+            };
+            panel.curves.insert(0, reference);
+            panel.note.push_str("; dotted: offered");
+        }
+        panel
+    }
+
     fn panel(&self, greatest: f64) -> Option<PanelData> {
         self.series.iter().flatten().next()?;
         let shown = self.shown();
@@ -111,8 +129,7 @@ impl<'a> Flow<'a> {
             Some(Curve {
                 look: palette::look(index),
                 title: run.name.clone(),
-                points: series::points(series, run),
-                spans: Vec::new(),
+                data: Data::Line(series::points(series, run)),
                 peak: None,
             })
         });
@@ -121,7 +138,7 @@ impl<'a> Flow<'a> {
             heading: format!("{heading}, records/s"),
             note: format!("{}; at most {most}/s{same}", self.about),
             height: 118.0,
-            scale: Scale::linear(greatest, 3.0),
+            scale: Scale::linear(greatest, 5.0),
             curves: curves.collect(),
         })
     }
