@@ -35,5 +35,7 @@ fn main() {
             .write(&report, &files)
             .unwrap();
         println!("{dir}/{name}: {} files", files.len());
+        let color = std::env::args().any(|arg| arg == "--color");
+        println!("{}", reports::table::summary(&report, 100, color));
     }
 }

@@ -6,7 +6,7 @@
 mod canvas;
 mod figure;
 mod lag;
-mod marks;
+pub(crate) mod marks;
 mod palette;
 pub mod png;
 mod scale;

@@ -18,7 +18,7 @@ pub(super) const SAMPLE: f64 = 16.0;
 
 /// A fault or an action of one or more runs.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Item {
+pub(crate) struct Item {
     pub kind: MarkKind,
     /// Seconds.
     pub from: f64,
@@ -59,7 +59,7 @@ impl Item {
 }
 
 /// Faults, then actions, each once however many runs have it, in order of time.
-pub(super) fn collect(runs: &[RunResult]) -> Vec<Item> {
+pub(crate) fn collect(runs: &[RunResult]) -> Vec<Item> {
     let mut found: Vec<(&Mark, Vec<usize>)> = Vec::new();
     for (index, run) in runs.iter().enumerate() {
         for mark in &run.marks {
