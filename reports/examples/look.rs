@@ -13,7 +13,7 @@
     unreachable_pub,
     reason = "shared with the tests, which use all of it"
 )]
-#[path = "../tests/synthetic/mod.rs"]
+#[path = "../tests/it/synthetic.rs"]
 mod synthetic;
 
 use reports::{Output, Report, render};

@@ -101,6 +101,20 @@ pub fn compact(count: f64) -> String {
     scaled(count, "", &["", "k", "M", "G", "T", "P"])
 }
 
+/// A count to a thousandth of its prefix: `412`, `41.235k`, `3.112M`.
+#[must_use]
+pub fn compact_finely(count: f64) -> String {
+    let (size, unit) = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")]
+        .into_iter()
+        .find(|(size, _)| count >= *size)
+        .unwrap_or((1.0, ""));
+    if size > 1.0 {
+        format!("{:.3}{unit}", count / size)
+    } else {
+        format!("{count:.0}")
+    }
+}
+
 /// US dollars: `$1,095`, `$12.40`.
 #[must_use]
 pub fn usd(dollars: f64) -> String {

@@ -121,7 +121,7 @@ fn expectations(text: &mut String, rows: &[ExpectationRow], paint: Paint) {
             Verdict::Inconclusive => paint.doubtful("?"),
         };
         let doubt = match row.verdict {
-            Verdict::Inconclusive => " (inconclusive: the seeds disagree)",
+            Verdict::Inconclusive => " (the seeds disagree)",
             Verdict::Pass | Verdict::Fail => "",
         };
         let unit = unit_of(&row.metric);
@@ -142,13 +142,11 @@ fn expected(row: &ExpectationRow, unit: Unit) -> String {
         Op::Below | Op::Lower => "below",
         Op::Between => "between",
     };
+    // Bounds are round: `25 %` rather than `25.0 %`.
+    let number = |bound| format::number(bound, unit).replace(".0 ", " ");
     let bound = match row.bound {
-        Bound::One(bound) => format::number(bound, unit),
-        Bound::Range(low, high) => format!(
-            "{} and {}",
-            format::number(low, unit),
-            format::number(high, unit)
-        ),
+        Bound::One(bound) => number(bound),
+        Bound::Range(low, high) => format!("{} and {}", number(low), number(high)),
     };
     match &row.than {
         Some(than) => format!("{word} that of {}, {bound}", plain(than)),

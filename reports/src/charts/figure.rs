@@ -374,12 +374,19 @@ fn draw_curve(
         title: &curve.title,
         ..Stroke::solid(curve.look.color, curve.look.width)
     };
-    let (points, thin): (Vec<Xy>, fn(&[Xy], f64, f64) -> Vec<Xy>) = match &curve.data {
-        Data::Line(points) => (points.clone(), thin::thin),
-        Data::Crest(spans) => (spans.iter().map(|it| (it.0, it.2)).collect(), thin::crest),
-    };
-    for points in points.split(|point| !point.1.is_finite()) {
-        panel.curve(thin(points, report.duration_s, frame.width), &stroke)?;
+    let columns = (report.duration_s, frame.width);
+    match &curve.data {
+        Data::Line(points) => {
+            for points in points.split(|it| !it.1.is_finite()) {
+                panel.curve(thin::thin(points, columns.0, columns.1), &stroke)?;
+            }
+        }
+        Data::Crest(spans) => {
+            let crest: Vec<Xy> = spans.iter().map(|it| (it.0, it.2)).collect();
+            for points in crest.split(|it| !it.1.is_finite()) {
+                panel.curve(thin::crest(points, columns.0, columns.1), &stroke)?;
+            }
+        }
     }
     Ok(())
 }

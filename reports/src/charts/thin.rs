@@ -79,6 +79,7 @@ mod tests {
             values in prop::collection::vec(-1e6..1e6f64, 1..3_000),
             columns in 1..400u32,
         ) {
+            let most = 4 * usize::try_from(columns).unwrap();
             let columns = f64::from(columns);
             let points: Vec<Xy> =
                 (0u32..).zip(&values).map(|(at, value)| (f64::from(at), *value)).collect();
@@ -87,7 +88,7 @@ mod tests {
 
             prop_assert!(kept.iter().all(|it| points.contains(it)));
             prop_assert!(kept.is_sorted_by(|a, b| a.0 < b.0));
-            prop_assert!(kept.len() <= 4 * format!("{columns}").parse::<usize>().unwrap());
+            prop_assert!(kept.len() <= most);
             let column = |it: &Xy| (it.0 / seconds * columns).floor();
             for point in &points {
                 let same = || kept.iter().filter(|it| column(it).total_cmp(&column(point)).is_eq());

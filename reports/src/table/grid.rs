@@ -24,14 +24,19 @@ const KEY: [&str; 7] = [
     "lag_recovery_s",
 ];
 
-const GAP: usize = 2;
+const GAP: usize = 1;
 /// A sign and the blank before it.
 const SIGN: usize = 2;
-const LEAST_COLUMN: usize = 9;
+const LEAST_COLUMN: usize = 8;
+/// A longer word of a run's name may be broken.
+const LONGEST_WORD: usize = 12;
+/// Values closer than this share of the greater are as good as each other.
+const NOISE: f64 = 0.01;
 
 /// A metric in all runs.
 struct Row {
     name: &'static str,
+    about: &'static str,
     cells: Vec<Cell>,
 }
 
@@ -63,21 +68,17 @@ pub(super) fn write(text: &mut String, report: &Report<'_>, width: usize, paint:
         return;
     }
     let names: Vec<String> = report.runs.iter().map(|run| plain(&run.name)).collect();
-    let wanted = |rows: &[Row]| {
-        let columns: usize = (0..names.len())
-            .map(|run| GAP + column_width(rows, run))
-            .sum();
-        metric_width(rows) + columns
-    };
-    let rows = if wanted(&full) <= width {
+    let full = Plan::new(full, &names);
+    let plan = if full.width(0..names.len()) <= width {
         full
     } else {
-        rows(report, true).0
+        Plan::new(rows(report, true).0, &names)
     };
-    for block in blocks(&rows, names.len(), width) {
+    for block in plan.blocks(width) {
         line(text, "");
-        write_block(text, &rows, &names, &block, width, paint);
+        plan.write_block(text, &block, width, paint);
     }
+    let rows = &plan.rows;
     let signs = rows.iter().flat_map(|row| &row.cells);
     if signs.into_iter().any(|cell| cell.rank != Rank::Other) {
         let legend = format!(
@@ -88,12 +89,15 @@ pub(super) fn write(text: &mut String, report: &Report<'_>, width: usize, paint:
         line(text, &legend);
     }
     if hidden > 0 {
-        let metrics = if hidden == 1 {
-            "metric is"
+        let same = if names.len() == 1 {
+            "zero"
         } else {
-            "metrics are"
+            "the same in all runs"
         };
-        let told = format!("{hidden} more {metrics} the same in all runs; see summary.json");
+        let told = match hidden {
+            1 => format!("1 more metric is {same}; see summary.json"),
+            more => format!("{more} more metrics are {same}; see summary.json"),
+        };
         line(text, &paint.dim(&told));
     }
 }
@@ -135,24 +139,28 @@ fn row(metric: &Metric, values: &[Option<Value>], compact: bool) -> Row {
     };
     let mut texts: Vec<String> = values.iter().map(full).collect();
     if compact && metric.unit == Unit::Count {
-        let short: Vec<String> = values.iter().map(short_count).collect();
-        if tells_apart(&texts, &short) {
-            texts = short;
+        for shorten in [format::compact, format::compact_finely] {
+            let short: Vec<String> = values.iter().map(|it| short_count(*it, shorten)).collect();
+            if tells_apart(&texts, &short) {
+                texts = short;
+                break;
+            }
         }
     }
     let ranks = ranks(metric.better, values, &texts);
     let cells = texts.into_iter().zip(ranks);
     Row {
         name: metric.name,
+        about: metric.about,
         cells: cells.map(|(text, rank)| Cell { text, rank }).collect(),
     }
 }
 
-fn short_count(value: &Option<Value>) -> String {
+fn short_count(value: Option<Value>, shorten: fn(f64) -> String) -> String {
     match value {
         None => "–".to_owned(),
-        Some(Value::Count(count)) if *count < 10_000 => format::grouped(*count),
-        Some(value) if value.as_f64().is_finite() => format::compact(value.as_f64()),
+        Some(Value::Count(count)) if count < 10_000 => format::grouped(count),
+        Some(value) if value.as_f64().is_finite() => shorten(value.as_f64()),
         Some(_) => format::NEVER.to_owned(),
     }
 }
@@ -165,8 +173,9 @@ fn tells_apart(full: &[String], short: &[String]) -> bool {
     })
 }
 
-/// Best and worst, judged by what is shown: values that read the same are the same. Where more
-/// than half of the runs share the best (or the worst), that is no distinction.
+/// Best and worst, judged by what is shown: values that read the same are the same, and a percent
+/// is noise. Where more than half of the runs share the best (or the worst), that is no
+/// distinction.
 fn ranks(better: Better, values: &[Option<Value>], texts: &[String]) -> Vec<Rank> {
     let sign = match better {
         Better::Lower => 1.0,
@@ -182,7 +191,10 @@ fn ranks(better: Better, values: &[Option<Value>], texts: &[String]) -> Vec<Rank
     let (Some(best), Some(worst)) = (known().min_by(by_harm), known().max_by(by_harm)) else {
         return vec![Rank::Other; values.len()];
     };
-    if texts[best] == texts[worst] {
+    let size = |index: usize| values[index].map_or(0.0, |value| value.as_f64().abs());
+    let (least, greatest) = (size(best).min(size(worst)), size(best).max(size(worst)));
+    let noise = greatest.is_finite() && greatest - least < greatest * NOISE;
+    if texts[best] == texts[worst] || noise {
         return vec![Rank::Other; values.len()];
     }
     let few = |of: &String| texts.iter().filter(|it| *it == of).count() * 2 <= texts.len();
@@ -198,98 +210,123 @@ fn ranks(better: Better, values: &[Option<Value>], texts: &[String]) -> Vec<Rank
     texts.iter().map(rank).collect()
 }
 
-fn metric_width(rows: &[Row]) -> usize {
-    rows.iter().map(|row| row.name.len()).max().unwrap_or(0)
+/// The rows, and the room that they and the names of the runs need.
+struct Plan<'a> {
+    rows: Vec<Row>,
+    names: &'a [String],
+    metric: usize,
+    /// What the numbers of each run and the longest word of its name need.
+    columns: Vec<usize>,
 }
 
-fn column_width(rows: &[Row], run: usize) -> usize {
-    let cells = rows.iter().map(|row| row.cells[run].text.width() + SIGN);
-    cells.max().unwrap_or(0).max(LEAST_COLUMN)
+impl<'a> Plan<'a> {
+    fn new(rows: Vec<Row>, names: &'a [String]) -> Self {
+        let column = |(run, name): (usize, &String)| {
+            let cells = rows.iter().map(|row| row.cells[run].text.width());
+            let words = name.split_inclusive([' ', '-']);
+            let words = words.map(|it| it.trim_end().width().min(LONGEST_WORD));
+            let widest = cells.chain(words).max().unwrap_or(0) + SIGN;
+            widest.max(LEAST_COLUMN)
+        };
+        Self {
+            metric: rows.iter().map(|row| row.name.len()).max().unwrap_or(0),
+            columns: names.iter().enumerate().map(column).collect(),
+            names,
+            rows,
+        }
+    }
+
+    fn width(&self, runs: impl IntoIterator<Item = usize>) -> usize {
+        let columns = runs.into_iter().map(|run| GAP + self.columns[run]);
+        self.metric + columns.sum::<usize>()
+    }
+
+    /// The runs of each block; the baseline leads all of them.
+    fn blocks(&self, width: usize) -> Vec<Vec<usize>> {
+        let mut blocks: Vec<Vec<usize>> = Vec::new();
+        let mut block = vec![0];
+        for run in 1..self.names.len() {
+            let with = self.width(block.iter().copied().chain([run]));
+            if with > width && block.len() > 1 {
+                blocks.push(std::mem::replace(&mut block, vec![0]));
+            }
+            block.push(run);
+        }
+        blocks.push(block);
+        // Rather 4 and 4 than 6 and 2, if that fits.
+        let mitigations: Vec<usize> = (1..self.names.len()).collect();
+        let even: Vec<Vec<usize>> = mitigations
+            .chunks(mitigations.len().div_ceil(blocks.len()).max(1))
+            .map(|runs| [&[0], runs].concat())
+            .collect();
+        let fits = |block: &Vec<usize>| self.width(block.iter().copied()) <= width;
+        if blocks.len() > 1 && even.iter().all(fits) {
+            even
+        } else {
+            blocks
+        }
+    }
+
+    fn write_block(&self, text: &mut String, block: &[usize], width: usize, paint: Paint) {
+        let widths = self.widened(block, width);
+        let header = |(run, width): (&usize, &usize)| wrap(&self.names[*run], *width - SIGN);
+        let headers: Vec<Vec<String>> = block.iter().zip(&widths).map(header).collect();
+        let lines = headers.iter().map(Vec::len).max().unwrap_or(0);
+        for at in 0..lines {
+            let mut header = pad_right("", self.metric);
+            for (names, width) in headers.iter().zip(&widths) {
+                // Short names stand on the last line, next to their numbers.
+                let name = (at + names.len())
+                    .checked_sub(lines)
+                    .map(|at| names[at].as_str());
+                let name = pad_left(name.unwrap_or_default(), *width - SIGN);
+                header = format!("{header}{:GAP$}{}{:SIGN$}", "", paint.bold(&name), "");
+            }
+            line(text, &header);
+        }
+        let rule = self.metric + widths.iter().map(|width| width + GAP).sum::<usize>();
+        line(text, &paint.dim(&"─".repeat(rule.min(width))));
+        for row in &self.rows {
+            let mut told = pad_right(row.name, self.metric);
+            for (run, width) in block.iter().zip(&widths) {
+                told.push_str(&cell(&row.cells[*run], GAP + width, paint));
+            }
+            // Where there is one run there is room to say what its numbers mean.
+            if self.names.len() == 1 && rule + row.about.width() + GAP <= width {
+                told = format!("{told}{:GAP$}{}", "", paint.dim(row.about));
+            }
+            line(text, &told);
+        }
+    }
+
+    /// Widths of the columns of a block: what they need and then, as long as there is room, a
+    /// column more for whichever header takes the most lines.
+    fn widened(&self, block: &[usize], width: usize) -> Vec<usize> {
+        let mut widths: Vec<usize> = block.iter().map(|run| self.columns[*run]).collect();
+        let lines = |at: usize, width: usize| wrap(&self.names[block[at]], width - SIGN).len();
+        for _ in self.width(block.iter().copied())..width {
+            let tallest = (0..block.len())
+                .rev()
+                .max_by_key(|at| lines(*at, widths[*at]))
+                .filter(|at| lines(*at, widths[*at]) > 2);
+            match tallest {
+                Some(at) => widths[at] += 1,
+                None => break,
+            }
+        }
+        widths
+    }
 }
 
-/// The runs of each block; the baseline leads all of them.
-fn blocks(rows: &[Row], runs: usize, width: usize) -> Vec<Vec<usize>> {
-    let mut blocks = Vec::new();
-    let mut block = vec![0];
-    let start = metric_width(rows) + GAP + column_width(rows, 0);
-    let mut used = start;
-    for run in 1..runs {
-        let column = GAP + column_width(rows, run);
-        if used + column > width && block.len() > 1 {
-            blocks.push(std::mem::replace(&mut block, vec![0]));
-            used = start;
-        }
-        block.push(run);
-        used += column;
-    }
-    blocks.push(block);
-    blocks
-}
-
-fn write_block(
-    text: &mut String,
-    rows: &[Row],
-    names: &[String],
-    block: &[usize],
-    width: usize,
-    paint: Paint,
-) {
-    let widths = widths(rows, names, block, width);
-    let metric = metric_width(rows);
-    let headers: Vec<Vec<String>> = block
-        .iter()
-        .zip(&widths)
-        .map(|(run, width)| wrap(&names[*run], *width - SIGN))
-        .collect();
-    let lines = headers.iter().map(Vec::len).max().unwrap_or(0);
-    for at in 0..lines {
-        let mut header = pad_right("", metric);
-        for (names, width) in headers.iter().zip(&widths) {
-            // Short names stand on the last line, next to their numbers.
-            let name = (at + names.len())
-                .checked_sub(lines)
-                .map(|at| names[at].as_str());
-            let name = pad_left(name.unwrap_or_default(), *width - SIGN);
-            header = format!("{header}{:GAP$}{}{:SIGN$}", "", paint.bold(&name), "");
-        }
-        line(text, &header);
-    }
-    let rule: usize = metric + widths.iter().map(|width| width + GAP).sum::<usize>();
-    line(text, &paint.dim(&"─".repeat(rule.min(width))));
-    for row in rows {
-        let mut told = pad_right(row.name, metric);
-        for (run, width) in block.iter().zip(&widths) {
-            let cell = &row.cells[*run];
-            let shown = format!("{}{}", cell.text, cell.rank.sign());
-            let padding = width.saturating_sub(shown.width());
-            let shown = match cell.rank {
-                Rank::Best => paint.good(&shown),
-                Rank::Worst => paint.bad(&shown),
-                Rank::Other => shown,
-            };
-            told = format!("{told}{:GAP$}{:padding$}{shown}", "", "");
-        }
-        line(text, &told);
-    }
-}
-
-/// Widths of the columns of a block: what their numbers need, and then, as long as there is room,
-/// a column more for whichever header takes the most lines.
-fn widths(rows: &[Row], names: &[String], block: &[usize], width: usize) -> Vec<usize> {
-    let mut widths: Vec<usize> = block.iter().map(|run| column_width(rows, *run)).collect();
-    let used = metric_width(rows) + widths.iter().map(|it| it + GAP).sum::<usize>();
-    let lines = |at: usize, width: usize| wrap(&names[block[at]], width - SIGN).len();
-    for _ in used..width {
-        let tallest = (0..block.len())
-            .rev()
-            .max_by_key(|at| lines(*at, widths[*at]))
-            .filter(|at| lines(*at, widths[*at]) > 2);
-        match tallest {
-            Some(at) => widths[at] += 1,
-            None => break,
-        }
-    }
-    widths
+fn cell(cell: &Cell, width: usize, paint: Paint) -> String {
+    let shown = format!("{}{}", cell.text, cell.rank.sign());
+    let padding = width.saturating_sub(shown.width());
+    let shown = match cell.rank {
+        Rank::Best => paint.good(&shown),
+        Rank::Worst => paint.bad(&shown),
+        Rank::Other => shown,
+    };
+    format!("{:padding$}{shown}", "")
 }
 
 /// Lines of at most `width` columns, broken at blanks, or after a hyphen, or anywhere.
