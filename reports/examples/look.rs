@@ -38,4 +38,24 @@ fn main() {
         let color = std::env::args().any(|arg| arg == "--color");
         println!("{}", reports::table::summary(&report, 100, color));
     }
+    edges(&dir, &effective);
+}
+
+/// What seldom happens and must still be readable.
+fn edges(dir: &str, effective: &serde_json::Value) {
+    let runs = synthetic::edges();
+    let report = Report {
+        png: true,
+        scenario: "edges",
+        title: "A scenario with a title that goes on & on until there is no room left for what \
+                the chart is about, let alone for <anything> else",
+        duration_s: 14_400.0,
+        resolution_ms: 0,
+        ..synthetic::report(&runs, &[], effective)
+    };
+    let files = render(&report).unwrap();
+    Output::new(format!("{dir}/edges"), false)
+        .write(&report, &files)
+        .unwrap();
+    println!("{}", reports::table::summary(&report, 100, false));
 }

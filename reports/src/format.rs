@@ -138,6 +138,18 @@ pub fn clock(seconds: f64, whole: f64) -> String {
     }
 }
 
+/// A moment to the second: `m:ss`, or `h:mm:ss` in a run of more than two hours.
+#[must_use]
+pub fn moment(seconds: f64, whole: f64) -> String {
+    let total = to_u64(seconds.max(0.0).round());
+    let (minutes, rest) = (total / 60, total % 60);
+    if is_long(whole) {
+        format!("{}:{:02}:{rest:02}", minutes / 60, minutes % 60)
+    } else {
+        format!("{minutes}:{rest:02}")
+    }
+}
+
 /// Whether moments of a run that lasts so many seconds are told as `h:mm`.
 #[must_use]
 pub fn is_long(whole: f64) -> bool {
@@ -232,5 +244,7 @@ mod tests {
     fn a_clock_has_minutes_or_hours() {
         assert_eq!(clock(779.0, 1_800.0), "12:59");
         assert_eq!(clock(5_400.0, 86_400.0), "1:30");
+        assert_eq!(moment(5_401.2, 86_400.0), "1:30:01");
+        assert_eq!(moment(779.0, 1_800.0), "12:59");
     }
 }

@@ -169,7 +169,7 @@ fn timeline(text: &mut String, report: &Report<'_>, paint: Paint) {
     }
     line(text, "");
     line(text, &paint.bold("Timeline"));
-    let clock = |second: f64| format::clock(second, report.duration_s);
+    let clock = |second: f64| format::moment(second, report.duration_s);
     for item in items {
         let until = item.until.map(|it| format!("–{}", clock(it)));
         let when = format!("{}{}", clock(item.from), until.unwrap_or_default());
@@ -181,7 +181,7 @@ fn timeline(text: &mut String, report: &Report<'_>, paint: Paint) {
         let whose = run.map(|run| format!("   [{}]", plain(&run.name)));
         let told = format!(
             "  {}  {kind}  {}{}",
-            pad_right(&when, 13),
+            pad_right(&when, 2 + 2 * clock(report.duration_s).len()),
             plain(&item.label),
             paint.dim(&whose.unwrap_or_default()),
         );

@@ -15,7 +15,7 @@ use plotters::style::{Color, FontDesc, FontFamily, FontStyle, RGBColor, ShapeSty
 
 use super::ChartError;
 use super::scale::Scale;
-use super::svg::{self, FAMILY, Pen, Svg, UNITS};
+use super::svg::{self, FAMILY, Pen, Svg, Tail, UNITS};
 use super::thin::Xy;
 
 /// Inter, regular weight.
@@ -220,9 +220,20 @@ impl Canvas {
         self.root.draw(&PathElement::new(ends, stroke.style()))
     }
 
-    pub(super) fn text(&self, text: &str, (x, y): Xy, look: Type) -> Result<(), Failure> {
+    pub(super) fn text(&self, text: &str, at: Xy, look: Type) -> Result<(), Failure> {
+        self.draw_text(text, at, look, None)
+    }
+
+    fn draw_text(
+        &self,
+        text: &str,
+        (x, y): Xy,
+        look: Type,
+        tail: Option<Tail>,
+    ) -> Result<(), Failure> {
         self.take_pen(Pen {
             halo: look.halo,
+            tail,
             ..Pen::default()
         });
         let style = TextStyle {
@@ -231,6 +242,21 @@ impl Canvas {
             pos: look.anchor,
         };
         self.root.draw_text(text, &style, (units(x), units(y)))
+    }
+
+    /// A text and, behind it on the same line, another in its own look.
+    pub(super) fn text_and_tail(
+        &self,
+        (text, look): (&str, Type),
+        (tail, tail_look): (&str, Type),
+        at: Xy,
+    ) -> Result<(), Failure> {
+        let tail = Tail {
+            text: tail.to_owned(),
+            size: units(tail_look.size),
+            color: tail_look.color.to_backend_color(),
+        };
+        self.draw_text(text, at, look, Some(tail))
     }
 
     pub(super) fn panel(&self, frame: Frame, x: &Scale, y: &Scale) -> Panel<'_> {
@@ -295,8 +321,8 @@ fn pen(stroke: &Stroke<'_>) -> Pen {
     Pen {
         dash: stroke.dash.to_vec(),
         dash_offset: stroke.dash_offset,
-        halo: false,
         title: stroke.title.to_owned(),
+        ..Pen::default()
     }
 }
 

@@ -253,7 +253,9 @@ fn draw_lines_of_marks(canvas: &Canvas, layout: &Layout, time: &Scale) -> Result
         .filter(|it| it.kind == MarkKind::Action || it.until.is_none())
         .collect();
     for (index, item) in lines.iter().enumerate() {
-        let same = |it: &&Item| it.from.total_cmp(&item.from).is_eq();
+        // Closer than the lines are wide is the same place.
+        let place = |it: &Item| (time.share(it.from) * layout.plot.width / 2.0).round();
+        let same = |it: &&Item| place(it).total_cmp(&place(item)).is_eq();
         let of = u16::try_from(lines.iter().filter(|it| same(it)).count()).unwrap_or(u16::MAX);
         let turn = lines[..index].iter().filter(|it| same(it)).count();
         let turn = u16::try_from(turn).unwrap_or(u16::MAX);
@@ -329,9 +331,8 @@ fn draw_panel(
 ) -> Result<(), Failure> {
     let heading = Type::new(12.5, INK).bold().halo();
     let y = frame.y - HEADING / 2.0 + 1.0;
-    canvas.text(&data.heading, (frame.x, y), heading)?;
-    let after = frame.x + heading.measure(&data.heading) + 8.0;
-    canvas.text(&data.note, (after, y), Type::new(11.5, DIM).halo())?;
+    let note = Type::new(11.5, DIM);
+    canvas.text_and_tail((&data.heading, heading), (&data.note, note), (frame.x, y))?;
 
     let panel = canvas.panel(frame, time, &data.scale);
     // Many shades on top of each other must not turn into mud.

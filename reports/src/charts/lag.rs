@@ -49,7 +49,7 @@ pub(super) fn figure(report: &Report<'_>, consumer: Option<&str>) -> Option<Figu
         .iter()
         .map(|it| format!("{}: {}", it.name, it.notes.join(", ")));
     Some(Figure {
-        title: format!("{} — lag of {whose}", report.title),
+        title: format!("Lag of {whose} — {}", report.title),
         description: told.collect::<Vec<_>>().join("; "),
         panels,
         legend,
@@ -106,7 +106,7 @@ impl<'a> Measure<'a> {
                 .map(|at| Peak {
                     at,
                     label: if named.contains(&index) {
-                        let when = format::clock(at.0, self.report.duration_s);
+                        let when = format::moment(at.0, self.report.duration_s);
                         format!("peak {}{unit} at {when}", (self.format)(at.1))
                     } else {
                         String::new()

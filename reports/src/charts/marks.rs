@@ -148,7 +148,14 @@ pub(super) fn pack(
         let text_width = right - left - LABEL_GAP * 2.0 - SAMPLE - 12.0;
         item.label = item.text().fit(&item.label, text_width);
         let width = item.width();
-        let start = x(item.from).min(right - width).max(left);
+        // Beside its line: on the right, or on the left where the right has no room.
+        let line = x(item.from);
+        let start = if line + width <= right {
+            line
+        } else {
+            line - width
+        };
+        let start = start.min(right - width).max(left);
         let span = (start, start + width);
         let free = |row: &Vec<(f64, f64)>| row.iter().all(|it| span.1 <= it.0 || it.1 <= span.0);
         let row = rows.iter().position(free).unwrap_or(rows.len());

@@ -17,15 +17,16 @@ use plotters_backend::{
 /// Backend units in a pixel.
 pub(super) const UNITS: i32 = 10;
 
-/// The family of all text. Inter is what the layout is measured with; the others stand in for
-/// it where it is missing.
-pub(super) const FAMILY: &str = "Inter, DejaVu Sans, system-ui, sans-serif";
+/// The family of all text. Inter is what the layout is measured with; where it is missing the
+/// next ones stand in, the narrower first.
+pub(super) const FAMILY: &str =
+    "Inter, Segoe UI, Helvetica Neue, Arial, Liberation Sans, DejaVu Sans, sans-serif";
 
 /// Height of Inter's capitals in hundredths of the font size.
 const CAP_HEIGHT: f64 = 0.727;
 
 /// What plotters' styles cannot say; holds for what is drawn until it is changed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Pen {
     /// Lengths of dashes and gaps in tenths of a pixel; empty for a solid line.
     pub dash: Vec<u16>,
@@ -35,6 +36,17 @@ pub(super) struct Pen {
     pub halo: bool,
     /// What a browser shows on hovering.
     pub title: String,
+    /// What follows a text on its line, wherever that ends.
+    pub tail: Option<Tail>,
+}
+
+/// Text in a lower voice behind another.
+#[derive(Clone)]
+pub(super) struct Tail {
+    pub text: String,
+    /// In tenths of a pixel.
+    pub size: i32,
+    pub color: BackendColor,
 }
 
 /// The backend: collects the elements of an SVG document.
@@ -260,7 +272,17 @@ impl DrawingBackend for Svg {
                  paint-order=\"stroke\"",
             );
         }
-        let _ = writeln!(self.body, ">{}</text>", escape(text));
+        let _ = write!(self.body, ">{}", escape(text));
+        if let Some(tail) = self.pen.tail.take() {
+            let _ = write!(
+                self.body,
+                "<tspan dx=\"8\" font-size=\"{}\" font-weight=\"400\" fill=\"{}\">{}</tspan>",
+                tenths(tail.size),
+                hex(tail.color),
+                escape(&tail.text)
+            );
+        }
+        self.body.push_str("</text>\n");
         Ok(())
     }
 }

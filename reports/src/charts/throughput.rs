@@ -1,6 +1,6 @@
 //! The throughput chart: what was offered, accepted, delivered and throttled.
 
-use sim_core::result::Series;
+use sim_core::result::{RunResult, Series};
 
 use crate::format;
 use crate::report::Report;
@@ -38,7 +38,7 @@ pub(super) fn figure(report: &Report<'_>) -> Option<Figure> {
         return None;
     }
     Some(Figure {
-        title: format!("{} — throughput", report.title),
+        title: format!("Throughput — {}", report.title),
         description: "Records per second offered, accepted, delivered and throttled".to_owned(),
         panels,
         legend: report
@@ -48,10 +48,16 @@ pub(super) fn figure(report: &Report<'_>) -> Option<Figure> {
             .map(|(index, run)| LegendEntry {
                 look: palette::look(index),
                 name: run.name.clone(),
-                notes: Vec::new(),
+                notes: throttled_share(run).into_iter().collect(),
             })
             .collect(),
     })
+}
+
+fn throttled_share(run: &RunResult) -> Option<String> {
+    let ratio = run.summary.get("throttled_ratio")?.as_f64();
+    let told = ratio.is_finite() && ratio > 0.0;
+    told.then(|| format!("{} of attempts throttled", format::percent(ratio)))
 }
 
 /// One kind of flow in all runs.

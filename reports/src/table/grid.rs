@@ -308,7 +308,7 @@ impl<'a> Plan<'a> {
             let tallest = (0..block.len())
                 .rev()
                 .max_by_key(|at| lines(*at, widths[*at]))
-                .filter(|at| lines(*at, widths[*at]) > 2);
+                .filter(|at| lines(*at, widths[*at]) > 3);
             match tallest {
                 Some(at) => widths[at] += 1,
                 None => break,

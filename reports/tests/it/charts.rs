@@ -4,7 +4,7 @@ use reports::{OutputFile, Report, charts};
 use serde_json::Value::Null;
 use sim_core::result::{Mark, MarkKind, RunResult, Series};
 
-use crate::synthetic::{at, gauge, hot_key, rate, report};
+use crate::synthetic::{at, edges, gauge, hot_key, rate, report};
 
 /// A run of 100 s with those series.
 fn run(name: &str, series: Vec<Series>) -> RunResult {
@@ -331,4 +331,18 @@ fn a_picture_comes_beside_each_chart_on_request() {
     let names: Vec<&str> = files.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["charts/lag.png", "charts/lag.svg"]);
     assert!(files[0].bytes.starts_with(b"\x89PNG"));
+}
+
+#[test]
+fn what_seldom_happens_is_drawn_well_formed() {
+    let runs = edges();
+    let report = Report {
+        duration_s: 14_400.0,
+        ..report(&runs, &[], &Null)
+    };
+    for file in charts::all(&report).unwrap() {
+        let svg = String::from_utf8(file.bytes).unwrap();
+        charts::png::from_svg(&svg).expect("the chart is well formed");
+        assert!(svg.contains(">pod restarts ×40<"), "{}", file.name);
+    }
 }

@@ -4,7 +4,8 @@
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::float_cmp,
-    reason = "made-up numbers need no ceremony"
+    clippy::unwrap_used,
+    reason = "these are tests, their helpers too"
 )]
 #![allow(unreachable_pub, reason = "modules of one binary")]
 

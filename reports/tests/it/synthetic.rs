@@ -340,3 +340,77 @@ pub fn report<'a>(
         },
     }
 }
+
+/// Four hours, two consumers, a gap, a pod that restarts forty times, long and odd names.
+pub fn edges() -> Vec<RunResult> {
+    let names = [
+        "baseline",
+        "a name <with> \"markup\" & an unreasonable length of nearly ninety c",
+        "σ → ∞ λ",
+        "short",
+    ];
+    let runs = names.iter().enumerate().map(|(index, name)| {
+        let scale = 1.0 + index as f64 * 0.5;
+        let values: Vec<f64> = (0..14_400)
+            .map(|second| match second {
+                3_000..3_600 if index == 1 => f64::NAN,
+                _ if second % 360 < 40 => f64::from(second % 360) * 900.0 * scale,
+                _ => 0.0,
+            })
+            .collect();
+        let lag = |consumer: &str, scale: f64| {
+            let scaled: Vec<f64> = values.iter().map(|it| it * scale).collect();
+            [
+                gauge(&format!("{consumer}.lag_records"), "records", &scaled, 0.0),
+                gauge(
+                    &format!("{consumer}.lag_seconds"),
+                    "s",
+                    &scaled.iter().map(|it| it / 9_000.0).collect::<Vec<_>>(),
+                    0.0,
+                ),
+            ]
+        };
+        let mut series = Vec::new();
+        series.extend(lag("total", 1.0));
+        series.extend(lag("consumers.fast", 0.001));
+        series.extend(lag("consumers.slow", 0.999));
+        series.push(rate(
+            "total.records_offered_per_s",
+            &vec![1e6 * scale; 14_400],
+        ));
+        let mut marks: Vec<Mark> = (0..40)
+            .map(|restart| Mark {
+                kind: MarkKind::Fault,
+                label: "pod restarts".to_owned(),
+                from: at(f64::from(restart) * 360.0),
+                until: Some(at(f64::from(restart) * 360.0 + 40.0)),
+            })
+            .collect();
+        let mark = |kind, label: &str, from| Mark {
+            kind,
+            label: label.to_owned(),
+            from: at(from),
+            until: None,
+        };
+        marks.push(mark(MarkKind::Fault, "broker 2 is killed", 13_900.0));
+        if index > 0 {
+            marks.push(mark(
+                MarkKind::Action,
+                "restart it",
+                14_200.0 + index as f64,
+            ));
+        }
+        if index == 2 {
+            marks.push(mark(MarkKind::Fault, "a fault of one run alone", 7_000.0));
+        }
+        RunResult {
+            name: (*name).to_owned(),
+            series,
+            series_step_s: 1.0,
+            marks,
+            summary: Summary::from([("lag_seconds_max".to_owned(), Value::Number(4.0 * scale))]),
+            ..RunResult::default()
+        }
+    });
+    runs.collect()
+}
