@@ -181,7 +181,7 @@ fn timeline(text: &mut String, report: &Report<'_>, paint: Paint) {
         let whose = run.map(|run| format!("   [{}]", plain(&run.name)));
         let told = format!(
             "  {}  {kind}  {}{}",
-            pad_right(&when, 2 + 2 * clock(report.duration_s).len()),
+            pad_right(&when, 1 + 2 * clock(report.duration_s).len()),
             plain(&item.label),
             paint.dim(&whose.unwrap_or_default()),
         );

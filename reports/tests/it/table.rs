@@ -149,7 +149,7 @@ fn a_scenario_without_expectations_says_so() {
 fn warnings_and_the_timeline_are_told() {
     let text = text(&hot_key(5), 100, false);
     assert!(
-        text.contains("5:00–20:00     fault   hot key user-1 (33 %)"),
+        text.contains("5:00–20:00   fault   hot key user-1 (33 %)"),
         "{text}"
     );
     assert!(
