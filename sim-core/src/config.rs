@@ -93,6 +93,8 @@ pub struct ProducerConfig {
     pub stream: usize,
     /// Client processes, at least 1.
     pub instances: u32,
+    /// Flows that the workload is dealt to (D-11): `instances`, or 1 for all of them together.
+    pub flows: u32,
     /// Records per second over time, all instances together.
     pub rate: RateProfile,
     /// Whether arrivals are even or Poisson.

@@ -23,9 +23,6 @@ use crate::workload::Workload;
 pub(crate) use observe::{Observer, SAMPLE, SAMPLES_PER_STEP};
 pub(crate) use timeline::marks;
 
-/// Most flows that stand for single client processes (decision D-11).
-const MOST_FLOWS: u32 = 8;
-
 /// Everything that can happen.
 #[derive(Clone, Copy, Debug)]
 pub enum Event {
@@ -175,8 +172,8 @@ impl World {
 
     fn add_producer(&mut self, index: usize, rngs: &Rngs) {
         let config = self.config.producers[index].clone();
-        let partitions = self.streams[config.stream].open.len() as u64;
-        let (flows, processes) = flows_of(config.instances, partitions, &self.config);
+        let flows = u16::try_from(config.flows).expect("at most 8 flows a producer");
+        let processes = config.instances / config.flows;
         let first_flow = u16::try_from(self.flows.len()).expect("at most 8 flows a producer");
         let (factors, hot) = timeline::shape_workload(&self.config, index);
         let mut workload = Workload::new(
@@ -470,16 +467,6 @@ fn not_stored(batch: &Batch) -> u64 {
         0
     } else {
         u64::from(batch.count)
-    }
-}
-
-/// Flows of a producer, and the processes that each stands for (decision D-11).
-fn flows_of(instances: u32, partitions: u64, config: &WorldConfig) -> (u16, u32) {
-    let at_250_ms = config.duration.0 / 250_000_000 * u64::from(instances) * partitions;
-    if instances <= MOST_FLOWS && at_250_ms <= 4_000_000 {
-        (u16::try_from(instances).expect("at most 8"), 1)
-    } else {
-        (1, instances)
     }
 }
 
