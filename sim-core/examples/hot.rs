@@ -21,7 +21,8 @@ fn main() {
         producers: vec![ProducerConfig {
             name: "web".into(),
             stream: 0,
-            instances: 4, flows: 4,
+            instances: 4,
+            flows: 4,
             rate: RateProfile {
                 knots: vec![(SimTime::ZERO, 6_000_000_000)],
             },
