@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod metrics;
 pub mod result;
 pub mod run;
+pub mod service;
 mod summary;
 pub mod workload;
 pub mod world;
