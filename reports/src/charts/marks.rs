@@ -250,6 +250,16 @@ mod tests {
     }
 
     #[test]
+    fn a_label_with_too_little_room_on_both_sides_stays_inside() {
+        let label = "a label that is longer than either side of its moment";
+        let fault = mark(MarkKind::Fault, label, 150, None);
+        let mut items = collect(&[run("baseline", vec![fault])]);
+        pack(&mut items, 0.0, 320.0, |second| second);
+        let (_, start) = items[0].place.unwrap();
+        assert!(0.0 <= start && start + items[0].width() <= 320.0, "{start}");
+    }
+
+    #[test]
     fn labels_beyond_the_last_row_are_counted() {
         let runs: Vec<RunResult> = (0..14)
             .map(|index| {

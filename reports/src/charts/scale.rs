@@ -263,7 +263,10 @@ mod tests {
             labels(&scale),
             ["0", "1", "10", "100", "1k", "10k", "100k", "1M"]
         );
-        assert!(scale.share(0.0) < scale.share(1.0));
+        assert!(scale.share(0.0).abs() < 1e-12);
+        assert!(scale.share(1.0) > 0.03);
+        // Linear in between.
+        assert!((scale.share(0.5) - scale.share(1.0) / 2.0).abs() < 1e-12);
         // A decade is a decade wherever it stands.
         let decade = scale.share(1e3) - scale.share(1e2);
         assert!((scale.share(1e6) - scale.share(1e5) - decade).abs() < 1e-12);

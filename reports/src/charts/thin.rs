@@ -100,6 +100,33 @@ mod tests {
         }
     }
 
+    proptest! {
+        /// The crest tells the greatest value of every column, and is the upper edge of the shade.
+        #[test]
+        fn a_crest_keeps_the_greatest_of_each_column(
+            values in prop::collection::vec(-1e6..1e6f64, 1..500),
+            columns in 1..100u32,
+        ) {
+            let points: Vec<Xy> =
+                (0u32..).zip(&values).map(|(at, value)| (f64::from(at), *value)).collect();
+            let spans: Vec<_> = points.iter().map(|it| (it.0, it.1 - 1.0, it.1)).collect();
+            let seconds = f64::from(u32::try_from(points.len()).unwrap());
+            let columns = f64::from(columns);
+            let crest = crest(&points, seconds, columns);
+            let shade = envelope(&spans, seconds, columns);
+
+            let column = |at: f64| (at / seconds * columns).floor();
+            prop_assert_eq!(crest.len(), shade.len());
+            for (top, span) in crest.iter().zip(&shade) {
+                prop_assert!(column(top.0).total_cmp(&column(span.0)).is_eq());
+                let of = points.iter().filter(|it| column(it.0).total_cmp(&column(top.0)).is_eq());
+                let greatest = of.map(|it| it.1).fold(f64::NEG_INFINITY, f64::max);
+                prop_assert!(top.1.total_cmp(&greatest).is_eq());
+                prop_assert!(span.2.total_cmp(&greatest).is_eq());
+            }
+        }
+    }
+
     #[test]
     fn an_envelope_spans_what_the_steps_of_a_column_span() {
         let points = [(0.0, 1.0, 2.0), (0.4, 0.5, 1.5), (1.2, 3.0, 9.0)];

@@ -378,39 +378,41 @@ pub fn edges() -> Vec<RunResult> {
             "total.records_offered_per_s",
             &vec![1e6 * scale; 14_400],
         ));
-        let mut marks: Vec<Mark> = (0..40)
-            .map(|restart| Mark {
-                kind: MarkKind::Fault,
-                label: "pod restarts".to_owned(),
-                from: at(f64::from(restart) * 360.0),
-                until: Some(at(f64::from(restart) * 360.0 + 40.0)),
-            })
-            .collect();
-        let mark = |kind, label: &str, from| Mark {
-            kind,
-            label: label.to_owned(),
-            from: at(from),
-            until: None,
-        };
-        marks.push(mark(MarkKind::Fault, "broker 2 is killed", 13_900.0));
-        if index > 0 {
-            marks.push(mark(
-                MarkKind::Action,
-                "restart it",
-                14_200.0 + index as f64,
-            ));
-        }
-        if index == 2 {
-            marks.push(mark(MarkKind::Fault, "a fault of one run alone", 7_000.0));
-        }
         RunResult {
             name: (*name).to_owned(),
             series,
             series_step_s: 1.0,
-            marks,
+            marks: edge_marks(index),
             summary: Summary::from([("lag_seconds_max".to_owned(), Value::Number(4.0 * scale))]),
             ..RunResult::default()
         }
     });
     runs.collect()
+}
+
+fn edge_marks(run: usize) -> Vec<Mark> {
+    let mut marks: Vec<Mark> = (0..40)
+        .map(|restart| Mark {
+            kind: MarkKind::Fault,
+            label: "pod restarts".to_owned(),
+            from: at(f64::from(restart) * 360.0),
+            until: Some(at(f64::from(restart) * 360.0 + 40.0)),
+        })
+        .collect();
+    let mut add = |kind, label: &str, from| {
+        marks.push(Mark {
+            kind,
+            label: label.to_owned(),
+            from: at(from),
+            until: None,
+        });
+    };
+    add(MarkKind::Fault, "broker 2 is killed", 13_900.0);
+    if run > 0 {
+        add(MarkKind::Action, "restart it", 14_200.0 + run as f64);
+    }
+    if run == 2 {
+        add(MarkKind::Fault, "a fault of one run alone", 7_000.0);
+    }
+    marks
 }
