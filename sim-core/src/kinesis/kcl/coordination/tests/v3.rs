@@ -150,6 +150,16 @@ fn during_a_handoff_the_old_owner_may_checkpoint_and_the_new_one_may_not() {
     assert!(!bench.kcl.may_checkpoint(moved, WorkerId(0), bench.now));
 }
 
+#[test]
+fn a_handoff_that_nobody_asked_for_is_none() {
+    let mut bench = Bench::new(&v3(2), 2, 1, STEADY);
+    bench.run_until(at(100));
+    bench.act(|kcl, ctx, changes| kcl.handed_off(shard(1), ctx, changes));
+    assert!(bench.kcl.may_checkpoint(shard(1), WorkerId(1), at(100)));
+    bench.run_until(at(200));
+    assert_eq!(bench.log.len(), 2, "only the first two starts");
+}
+
 /// N-KCL-22: forced by the old worker at 30 s (it looks every 2 s); it notices at its next renewal.
 #[test]
 fn a_reader_that_does_not_shut_down_is_cut_off_after_thirty_seconds() {
@@ -241,6 +251,12 @@ fn a_leader_that_pauses_for_minutes_comes_back_as_a_follower() {
         bench.run_until(at(600));
         assert_eq!(bench.kcl.leader(), Some(leader));
         assert_eq!(bench.counts(), [2, 2, 2], "seed {seed}");
+
+        // It is a candidate again.
+        bench.kill(1);
+        bench.kill(2);
+        bench.run_until(at(600 + 155));
+        assert_eq!(bench.kcl.leader(), Some(WorkerId(0)));
     }
 }
 
