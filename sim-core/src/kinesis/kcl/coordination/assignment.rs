@@ -618,6 +618,11 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
         /// With a live fleet every orphan gets an owner, and balancing never makes the spread of
         /// the loads wider.
         #[test]
