@@ -256,7 +256,6 @@ impl Coordination {
         };
         lease.settle(ctx.now, None, workers);
         lease.ended = true;
-        lease.checkpoint_owner = None;
         self.open.retain(|&open| open != shard);
         self.unborn.extend_from_slice(parents_of_children);
         // A new lease may be the parent that another child waits for.

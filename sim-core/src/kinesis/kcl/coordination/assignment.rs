@@ -487,6 +487,25 @@ mod tests {
         assert_eq!(moved, std::collections::BTreeSet::from([0, 1, 2]));
     }
 
+    /// N-KCL-19: with room for two, the unowned one and then the one that expired first.
+    #[test]
+    fn the_oldest_orphans_go_first() {
+        let mut leases = vec![lease(0, Some(1), true, 1), lease(1, Some(1), true, 1)];
+        leases.push(lease(2, None, true, 1));
+        leases[0].changed_at = Some(SimTime(9));
+        leases[1].changed_at = Some(SimTime(5));
+        for strategy in [
+            AssignmentStrategy::Throughput,
+            AssignmentStrategy::LeaseCount,
+        ] {
+            let mut one = fleet(&leases, 1);
+            one.worker_count = 2;
+            one.max_leases_for_worker = 2;
+            let moves = plan(&leases, one, strategy, false, &mut rng());
+            assert_eq!(moves.into_keys().collect::<Vec<_>>(), [1, 2]);
+        }
+    }
+
     #[test]
     fn an_expired_handoff_is_written_even_to_its_present_owner() {
         let mut stuck = lease(0, Some(0), true, 100);
@@ -599,6 +618,11 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
         /// With a live fleet every orphan gets an owner, and balancing never makes the spread of
         /// the loads wider.
         #[test]

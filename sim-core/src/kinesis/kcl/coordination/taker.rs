@@ -257,6 +257,11 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
         /// Without very old leases nobody takes beyond the target, nor what it has.
         #[test]
         fn a_worker_takes_at_most_what_it_needs_and_only_from_others(

@@ -203,6 +203,46 @@ fn a_taken_lease_is_told_from_one_that_nobody_had() {
     assert_eq!(taken, [false, false, true]);
 }
 
+/// Its own lease, dropped after a pause and taken again, was not another worker's.
+#[test]
+fn a_lease_that_a_worker_takes_back_from_itself_is_not_taken() {
+    let mut bench = Bench::new(&v2(2), 2, 1, STEADY);
+    bench.run_until(at(60));
+    bench.kill(0);
+    bench.run_until(at(200));
+    assert_eq!(bench.counts(), [0, 2]);
+    bench.pause(1);
+    bench.run_until(at(212));
+    bench.resume(1);
+    bench.run_until(at(300));
+    let starts = bench.log.iter().filter_map(|(_, change)| match change {
+        Change::Acquired { shard, taken, .. } if shard.0 == 0 => Some(*taken),
+        Change::Acquired { .. }
+        | Change::Lost { .. }
+        | Change::ShutdownRequested { .. }
+        | Change::LeaderChanged { .. } => None,
+    });
+    assert_eq!(starts.collect::<Vec<_>>(), [false, true, false]);
+}
+
+/// Stolen and stolen back before the first victim renewed: its old reader stops, a new one starts.
+#[test]
+fn a_worker_that_takes_a_lease_back_starts_a_new_reader() {
+    let mut bench = Bench::new(&v2(2), 2, 1, STEADY);
+    bench.run_until(at(60));
+    bench.act(|kcl, ctx, changes| kcl.take(shard(0), WorkerId(1), ctx, changes));
+    assert_eq!(bench.log.len(), 2, "nobody noticed yet");
+    bench.act(|kcl, ctx, changes| kcl.take(shard(0), WorkerId(0), ctx, changes));
+    let lost = Change::Lost {
+        shard: shard(0),
+        worker: WorkerId(0),
+    };
+    assert_eq!(bench.log[2..], [(at(60), lost)]);
+    bench.run_until(at(65));
+    assert_eq!(bench.readers_of(0), [WorkerId(0)]);
+    assert_eq!(bench.log.len(), 4);
+}
+
 #[test]
 fn max_leases_for_worker_leaves_leases_unread() {
     let mut config = v2(2);
@@ -396,6 +436,24 @@ fn a_merge_child_waits_for_both_parents() {
         let &(started_at, _) = start.expect("the child is read");
         assert!(at(150) < started_at, "seed {seed}");
     }
+}
+
+#[test]
+fn a_poll_of_an_earlier_acquisition_is_void() {
+    let mut bench = Bench::new(&v2(2), 2, 1, STEADY);
+    bench.run_until(at(100));
+    bench.end_shard(0, &[(2, [Some(0), Some(1)])]);
+    bench.run_until(at(150));
+    let acquisition = bench.kcl.lease(shard(2)).expect("a lease").acquisition;
+    let waiting = bench.queue.len();
+    let poll = |acquisition| Event::ParentsPolled {
+        shard: shard(2),
+        acquisition,
+    };
+    bench.act(|kcl, ctx, changes| kcl.handle(poll(acquisition - 1), ctx, changes));
+    assert_eq!(bench.queue.len(), waiting);
+    bench.act(|kcl, ctx, changes| kcl.handle(poll(acquisition), ctx, changes));
+    assert_eq!(bench.queue.len(), waiting + 1);
 }
 
 /// N-KCL-15: a merge child whose other parent has no lease yet has to wait for that lease.

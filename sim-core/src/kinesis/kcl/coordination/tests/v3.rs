@@ -150,6 +150,35 @@ fn during_a_handoff_the_old_owner_may_checkpoint_and_the_new_one_may_not() {
     assert!(!bench.kcl.may_checkpoint(moved, WorkerId(0), bench.now));
 }
 
+/// N-KCL-22: the leader's later runs leave it alone until the timeout and F have passed.
+#[test]
+fn a_running_handoff_is_not_assigned_again() {
+    let mut config = v3(1);
+    config.graceful_handoff_timeout = secs(300);
+    for seed in 0..20 {
+        let mut bench = Bench::new(&config, 2, seed, STEADY);
+        bench.on_shutdown = OnShutdown::Never;
+        bench.run_until(at(100));
+        bench.add_worker();
+        // Five balancing runs, each of which finds worker 0 too heavy.
+        bench.run_until(at(400));
+        assert!(first_request(&bench, at(100)).is_some());
+        assert_eq!(bench.counts(), [2, 0]);
+        assert_eq!(bench.readers_of(0), [WorkerId(0)]);
+        assert_eq!(bench.readers_of(1), [WorkerId(0)]);
+    }
+}
+
+#[test]
+fn a_handoff_that_nobody_asked_for_is_none() {
+    let mut bench = Bench::new(&v3(2), 2, 1, STEADY);
+    bench.run_until(at(100));
+    bench.act(|kcl, ctx, changes| kcl.handed_off(shard(1), ctx, changes));
+    assert!(bench.kcl.may_checkpoint(shard(1), WorkerId(1), at(100)));
+    bench.run_until(at(200));
+    assert_eq!(bench.log.len(), 2, "only the first two starts");
+}
+
 /// N-KCL-22: forced by the old worker at 30 s (it looks every 2 s); it notices at its next renewal.
 #[test]
 fn a_reader_that_does_not_shut_down_is_cut_off_after_thirty_seconds() {
@@ -241,6 +270,12 @@ fn a_leader_that_pauses_for_minutes_comes_back_as_a_follower() {
         bench.run_until(at(600));
         assert_eq!(bench.kcl.leader(), Some(leader));
         assert_eq!(bench.counts(), [2, 2, 2], "seed {seed}");
+
+        // It is a candidate again.
+        bench.kill(1);
+        bench.kill(2);
+        bench.run_until(at(600 + 155));
+        assert_eq!(bench.kcl.leader(), Some(WorkerId(0)));
     }
 }
 
