@@ -8,13 +8,14 @@ use std::ops::Range;
 
 use crate::diagnostics::{Origin, Problem, Severity};
 use crate::nearest;
+use crate::path::Path;
 use crate::schema::Scenario;
 use crate::source::{Expansion, offset_of, options};
-use crate::span::{Kind, Part, Path, Scan, comma_after, scan};
+use crate::span::{Kind, Part, Scan, comma_after, scan};
 use crate::units::{Bytes, shortened};
 
 /// Largest file that is read.
-pub const MAX_FILE: Bytes = Bytes(1 << 20);
+pub(crate) const MAX_FILE: Bytes = Bytes(1 << 20);
 /// Structural problems that are looked for in one file.
 const MOST_PROBLEMS: usize = 50;
 
@@ -187,6 +188,10 @@ impl Reader<'_> {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "ron has many errors and may get more; what is not named is a wrong value"
+    )]
     fn diagnose(&self, code: &ron::Error, offset: usize) -> Diagnosis {
         let parts = self.parts_near(offset);
         let innermost = parts.last().cloned().unwrap_or_else(|| self.root());
@@ -354,10 +359,13 @@ impl Reader<'_> {
 
     fn described(&self, part: &Part, mark: &Range<usize>) -> String {
         let whole = *mark == part.value;
-        match &self.scan.find(&part.path).node.kind {
-            Kind::List(_) if !whole => "a list".to_owned(),
-            Kind::Map(_) if !whole => "a map".to_owned(),
-            _ => format!("`{}`", shortened(self.text.get(mark.clone()).unwrap_or(""))),
+        let kind = &self.scan.find(&part.path).node.kind;
+        if matches!(kind, Kind::List(_)) && !whole {
+            "a list".to_owned()
+        } else if matches!(kind, Kind::Map(_)) && !whole {
+            "a map".to_owned()
+        } else {
+            format!("`{}`", shortened(self.text.get(mark.clone()).unwrap_or("")))
         }
     }
 
@@ -407,6 +415,10 @@ fn is_syntax(code: &ron::Error) -> bool {
 }
 
 /// A sentence about a value that is not what should stand there.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "ron has many errors and may get more; what is not named speaks for itself"
+)]
 fn wrong_value(code: &ron::Error, token: &str) -> String {
     let expected = match code {
         ron::Error::Message(message) => return message.clone(),

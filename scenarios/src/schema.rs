@@ -2,7 +2,7 @@
 //!
 //! The types derive their reading and writing, so that a scenario is also a JSON tree (decision
 //! D-2) that changes are made in. Three values have a short form in the file, which
-//! [`crate::source`] writes out before parsing: `rate: "6000/s"` is `Constant("6000/s")`,
+//! `source.rs` writes out before parsing: `rate: "6000/s"` is `Constant("6000/s")`,
 //! `record_size: "1KiB"` and `service_time: "300us"` are `Fixed(..)`.
 //!
 //! Real configuration stands in maps named `config`, under the library's own names; the tables of

@@ -13,7 +13,8 @@
 use ron::Options;
 use ron::extensions::Extensions;
 
-use crate::span::{Kind, Path, Scan, Step};
+use crate::path::{Path, Step};
+use crate::span::{Kind, Scan};
 
 /// Variants whose fields all have defaults: they may stand without parentheses.
 pub(crate) const BARE_VARIANTS: [&str; 3] = ["OnDemand", "Kpl", "Sdk"];

@@ -3,63 +3,12 @@
 //! `ron` decides what is valid; this only finds places, so it is lenient: it goes on after a
 //! missing comma and knows no types. It never panics, and refuses nesting beyond [`MAX_DEPTH`].
 
-use std::fmt;
 use std::ops::Range;
+
+use crate::path::{Path, Step};
 
 /// Deepest nesting of brackets and block comments.
 pub const MAX_DEPTH: usize = 64;
-
-/// One step of a path.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
-    /// A field, or a name in a map.
-    Name(String),
-    /// A place in a list or tuple, from 0.
-    Index(usize),
-}
-
-/// From the root of a scenario to a value: `producers.web.rate`, `timeline[0].at`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Path(pub Vec<Step>);
-
-impl Path {
-    /// This path, one name further.
-    #[must_use]
-    pub fn name(&self, name: &str) -> Self {
-        self.and(Step::Name(name.to_owned()))
-    }
-
-    /// This path, one index further.
-    #[must_use]
-    pub fn index(&self, index: usize) -> Self {
-        self.and(Step::Index(index))
-    }
-
-    fn and(&self, step: Step) -> Self {
-        let mut steps = self.0.clone();
-        steps.push(step);
-        Self(steps)
-    }
-
-    /// Whether this path is `other` or leads into it.
-    #[must_use]
-    pub fn is_within(&self, other: &Self) -> bool {
-        self.0.starts_with(&other.0)
-    }
-}
-
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, step) in self.0.iter().enumerate() {
-            match step {
-                Step::Name(name) if place == 0 => write!(f, "{name}")?,
-                Step::Name(name) => write!(f, ".{name}")?,
-                Step::Index(index) => write!(f, "[{index}]")?,
-            }
-        }
-        Ok(())
-    }
-}
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -653,7 +602,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn path(text: &str) -> Path {
-        crate::tree::parse_path(text).unwrap()
+        crate::path::parse_path(text).unwrap()
     }
 
     fn at<'t>(text: &'t str, wanted: &str) -> &'t str {
