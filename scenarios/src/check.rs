@@ -581,6 +581,9 @@ impl Checker<'_> {
         let scenario = self.scenario;
         for (name, producer) in &scenario.producers {
             let path = root("producers").name(name).name("rate");
+            if matches!(&producer.rate, RateShape::Csv(file) if !profiles.contains_key(file)) {
+                continue;
+            }
             let knots = profile(&producer.rate, scenario.duration, profiles);
             if records_within(&knots, scenario.duration) == 0 {
                 self.error(

@@ -135,6 +135,8 @@ pub fn load(
     };
     let mut loader = Loader {
         names: Names::of(&file_scenario, Some(&scan)),
+        text,
+        unread: parsed.blanked,
         scan: &scan,
         read_file,
         profiles: Profiles::new(),
@@ -179,6 +181,9 @@ enum Cause {
 
 struct Loader<'l> {
     names: Names,
+    text: &'l str,
+    /// Parts of the file that could not be read: what is about them follows from that.
+    unread: Vec<Path>,
     scan: &'l Scan,
     read_file: ReadFile<'l>,
     profiles: Profiles,
@@ -227,7 +232,7 @@ impl Loader<'_> {
             self.causes.clone_from(&known);
             let mut scenario = baseline.clone();
             for (index, change) in changes.iter().enumerate() {
-                let path = root("mitigations").name(name).index(index);
+                let path = self.in_file(&root("mitigations").name(name).index(index));
                 let cause = Cause::Change(path, change.clone());
                 match changed(&scenario, change) {
                     Ok(changed) => {
@@ -241,8 +246,8 @@ impl Loader<'_> {
             for (finding, cause) in caused.into_iter().filter(|it| !known.contains(it)) {
                 self.report(finding, &cause);
             }
-            if changes.is_empty() {
-                let path = root("mitigations").name(name);
+            let path = root("mitigations").name(name);
+            if changes.is_empty() && !self.unread.iter().any(|it| it.is_within(&path)) {
                 self.problem(&path, format!("`{}` changes nothing", shortened(name)));
             }
             variants.push(Variant {
@@ -313,7 +318,34 @@ impl Loader<'_> {
         self.problems.push(error(path, span, message));
     }
 
-    fn report(&mut self, finding: Finding, cause: &Cause) {
+    fn is_unread(&self, path: &Path) -> bool {
+        self.unread.iter().any(|it| path.is_within(it))
+    }
+
+    /// A path of the scenario as one of the file, where elements of lists may be unread.
+    fn in_file(&self, path: &Path) -> Path {
+        let mut found = Path::default();
+        for step in &path.0 {
+            found = match step {
+                Step::Name(name) => found.name(name),
+                Step::Index(index) => {
+                    let read = |it: &usize| !self.unread.contains(&found.index(*it));
+                    let place = (0..).filter(read).nth(*index);
+                    found.index(place.unwrap_or(*index))
+                }
+            };
+        }
+        found
+    }
+
+    fn report(&mut self, mut finding: Finding, cause: &Cause) {
+        if matches!(cause, Cause::File) {
+            finding.path = self.in_file(&finding.path);
+        }
+        let of_action = matches!(cause, Cause::Change(_, Change::At(..)));
+        if !of_action && self.is_unread(&finding.path) {
+            return;
+        }
         let mut problem = match cause {
             Cause::File => error(&finding.path, self.mark(&finding.path), finding.message),
             Cause::Set(..) => {
@@ -341,12 +373,18 @@ impl Loader<'_> {
             SetError::Path { message, help } => (true, message, help),
             SetError::Value { message } => (false, message, None),
         };
+        let at = match cause {
+            Cause::Set(path, _) | Cause::Change(_, Change::Set(path, _)) => {
+                parse_path(path).unwrap_or_default()
+            }
+            Cause::File | Cause::Change(..) => Path::default(),
+        };
+        if of_path && self.is_unread(&at) {
+            return;
+        }
         let mut problem = match cause {
             Cause::File => return,
-            Cause::Set(path, _) => {
-                let path = parse_path(path).unwrap_or_default();
-                caused_by_set(cause, &path, message, of_path)
-            }
+            Cause::Set(..) => caused_by_set(cause, &at, message, of_path),
             Cause::Change(path, change) => {
                 let place = match (change, of_path) {
                     (Change::Set(..), true) => path.index(0),
@@ -362,12 +400,27 @@ impl Loader<'_> {
     /// What to underline for a path: its value; of what spans lines, its key or first line.
     fn mark(&self, path: &Path) -> Range<usize> {
         let found = self.scan.find(path);
-        let span = found.node.span.clone();
-        let leaf = matches!(found.node.kind, Kind::Scalar | Kind::Text | Kind::Word);
+        // `Exponential("2h")` is about the one value in it.
+        let node = match &found.node.kind {
+            Kind::Tuple(_, items) if items.len() == 1 => &items[0],
+            Kind::Scalar
+            | Kind::Text
+            | Kind::Word
+            | Kind::Fields(..)
+            | Kind::Tuple(..)
+            | Kind::List(_)
+            | Kind::Map(_) => found.node,
+        };
+        let span = node.span.clone();
+        let leaf = matches!(node.kind, Kind::Scalar | Kind::Text | Kind::Word);
         match found.key {
             Some(entry) if !leaf || found.depth < path.0.len() => entry.key_span.clone(),
             _ if leaf => span,
-            _ => span.start..(span.start + 1).min(span.end),
+            _ => {
+                let text = self.text.get(span.clone()).unwrap_or("");
+                let first_line = text.lines().next().map_or(0, str::len);
+                span.start..span.start + first_line
+            }
         }
     }
 }

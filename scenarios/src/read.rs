@@ -164,7 +164,7 @@ impl Reader<'_> {
     }
 
     fn read(&mut self) {
-        let expansion = Expansion::of(self.scan, self.text);
+        let mut expansion = Expansion::of(self.scan, self.text);
         for _ in 0..MOST_PROBLEMS {
             let expanded = expansion.apply(&self.working, &self.blanked_spans);
             let wrong = match options().from_str::<Scenario>(&expanded.text) {
@@ -176,13 +176,19 @@ impl Reader<'_> {
             };
             let offset = expanded.original(offset_of(&expanded.text, wrong.span.start));
             let found = self.diagnose(&wrong.code, offset);
-            let recoverable = !found.part.path.0.is_empty() && !is_syntax(&wrong.code);
+            let of_root = found.part.path.0.is_empty();
             if let Some(message) = found.message {
                 let mut problem = error(&found.part.path, found.mark, message);
                 problem.help = found.help;
                 self.parsed.problems.push(problem);
             }
-            if !recoverable || !self.blank(&found.part) {
+            let assumed = match &wrong.code {
+                ron::Error::MissingStructField { field, .. } if of_root => self.assumed(field),
+                _ => None,
+            };
+            if let Some((place, text)) = assumed {
+                expansion.add(place, &text);
+            } else if of_root || is_syntax(&wrong.code) || !self.blank(&found.part) {
                 return;
             }
         }
@@ -192,7 +198,7 @@ impl Reader<'_> {
         clippy::wildcard_enum_match_arm,
         reason = "ron has many errors and may get more; what is not named is a wrong value"
     )]
-    fn diagnose(&self, code: &ron::Error, offset: usize) -> Diagnosis {
+    fn diagnose(&mut self, code: &ron::Error, offset: usize) -> Diagnosis {
         let parts = self.parts_near(offset);
         let innermost = parts.last().cloned().unwrap_or_else(|| self.root());
         match code {
@@ -218,6 +224,12 @@ impl Reader<'_> {
                 } else {
                     nearest::help(found, expected.iter().copied())
                 };
+                // Not to be reported as missing, too.
+                if let Some(meant) = nearest::nearest(found, expected.iter().copied()) {
+                    let mut meant_path = part.path.clone();
+                    meant_path.0.pop();
+                    self.parsed.blanked.push(meant_path.name(meant));
+                }
                 let message = format!("unknown field `{}`{of}", shortened(found));
                 Diagnosis {
                     part,
@@ -260,6 +272,22 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+
+    /// What stands for a field that a scenario must have, so that the rest can still be checked.
+    fn assumed(&mut self, field: &str) -> Option<(usize, String)> {
+        let value = match field {
+            "title" => "\"?\"",
+            "duration" => "\"744h\"",
+            "systems" | "producers" => "{}",
+            _ => return None,
+        };
+        let Kind::Fields(_, entries) = &self.scan.root.kind else {
+            return None;
+        };
+        self.parsed.blanked.push(Path::default().name(field));
+        let first = entries.first()?.key_span.start;
+        Some((first, format!("{field}: {value}, ")))
     }
 
     fn root(&self) -> Part {
@@ -434,7 +462,14 @@ fn wrong_value(code: &ron::Error, token: &str) -> String {
         ron::Error::ExpectedBoolean => "true or false",
         ron::Error::ExpectedArray => "a list `[..]`",
         ron::Error::ExpectedMap => "a map `{\"name\": ..}`",
-        ron::Error::ExpectedIdentifier => "the name of a variant",
+        ron::Error::ExpectedIdentifier
+        | ron::Error::InvalidIdentifier(_)
+        | ron::Error::SuggestRawIdentifier(_) => "a name",
+        // serde says "tuple variant Change::At with 2 elements".
+        ron::Error::ExpectedDifferentLength { expected, found } => {
+            let expected = expected.rsplit("::").next().unwrap_or(expected);
+            return format!("expected {expected}, got {found}");
+        }
         ron::Error::ExpectedStructLike | ron::Error::ExpectedNamedStructLike(_) => "`(..)`",
         ron::Error::ExpectedStructLikeEnd => "`)`: this holds more than it can take",
         other => {

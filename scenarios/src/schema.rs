@@ -263,6 +263,7 @@ pub enum RecordSize {
         /// Half of the records are smaller.
         median: Bytes,
         /// Standard deviation of the logarithm.
+        #[serde(deserialize_with = "finite")]
         sigma: f64,
         /// Greatest.
         max: Bytes,
@@ -290,6 +291,7 @@ pub enum Keys {
         /// How many.
         keys: u32,
         /// Skew; 0 is uniform.
+        #[serde(deserialize_with = "finite")]
         exponent: f64,
     },
     /// Explicit hash keys in decimal, all equally likely (N-W-2).
@@ -629,6 +631,18 @@ impl<'de> Deserialize<'de> for Factor {
             )));
         }
         Ok(Self((factor * 1e6).round() as u64))
+    }
+}
+
+/// NaN and infinity have no place in a scenario, nor in JSON.
+fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    if number.is_finite() {
+        Ok(number)
+    } else {
+        Err(de::Error::custom(format!(
+            "expected a finite number, got {number}"
+        )))
     }
 }
 
