@@ -1,51 +1,48 @@
 //! Reads, checks and lowers scenario files, and carries the shipped ones.
+//!
+//! ```
+//! let text = scenarios::SHIPPED[0].text;
+//! let loaded = scenarios::load("hot_key.ron", text, &[], &|_| Err("no files here".to_owned()));
+//! let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
+//! for variant in &loaded.variants {
+//!     let world = loaded.lower(variant, loaded.scenario.seed);
+//!     assert_eq!(world.streams.len(), 1, "{}", variant.name);
+//! }
+//! ```
+//!
+//! | File | Does |
+//! |---|---|
+//! | [`schema`], [`units`], `defaults` | what a scenario says, in which words, and what it may leave out |
+//! | [`knobs`] | configuration of real libraries under real names |
+//! | `source`, [`span`], `read` | from text to a scenario, all structural problems in one pass |
+//! | [`check`], `timeline`, [`expect`] | what a well-formed scenario may still get wrong |
+//! | [`tree`], [`path`] | any field by its path: mitigations, `--set`, sweeps |
+//! | [`mod@load`], [`diagnostics`] | all of it together, and problems as people see them |
+//! | [`lower`], [`rates`] | to the configuration of worlds |
+//! | `manifest`, [`shipped`] | for the record; what comes with the program |
 
+pub mod check;
 mod defaults;
 pub mod diagnostics;
+pub mod expect;
 pub mod knobs;
+pub mod load;
 pub mod lower;
+mod manifest;
 pub mod nearest;
+pub mod path;
 pub mod rates;
 mod read;
 pub mod schema;
+pub mod shipped;
 mod source;
 pub mod span;
+mod timeline;
 pub mod tree;
 pub mod units;
 
-/// Reads a file without any of the checks.
-///
-/// # Errors
-/// One sentence with the first problem.
-pub fn read(text: &str) -> Result<schema::Scenario, String> {
-    let scan = span::scan(text).map_err(|error| error.message)?;
-    let expanded = source::Expansion::of(&scan, text).apply(text, &[]);
-    source::options()
-        .from_str(&expanded.text)
-        .map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shipped_drafts_read_and_lower() {
-        for text in [
-            include_str!("../hot_key.ron"),
-            include_str!("../on_demand_ramp.ron"),
-        ] {
-            let scenario = read(text).unwrap();
-            let profiles = rates::Profiles::new();
-            let resolution = lower::resolution(&scenario, &profiles);
-            let world = lower::lower(&scenario, &profiles, resolution, scenario.seed);
-            println!("{world:#?}");
-            let tree = serde_json::to_value(&scenario).unwrap();
-            println!("{tree:#}");
-            assert_eq!(
-                serde_json::from_value::<schema::Scenario>(tree).unwrap(),
-                scenario
-            );
-        }
-    }
-}
+pub use diagnostics::{Problem, Problems, Severity};
+pub use expect::{Bound, Op, Outcome, Verdict, evaluate};
+pub use load::{Loaded, ReadFile, Variant, load, load_bytes};
+pub use schema::Scenario;
+pub use shipped::{SHIPPED, Shipped, TEMPLATE};

@@ -391,7 +391,7 @@ pub fn resolution(scenario: &Scenario, profiles: &Profiles) -> SimDuration {
     if records(scenario, profiles) <= MOST_EXACT_RECORDS {
         return SimDuration::ZERO;
     }
-    let fits = |grid: &&u64| parts(scenario, Dur::millis(**grid), flows) <= MOST_PARTS;
+    let fits = |grid: &&u64| parts(scenario, Dur::millis(**grid)) <= MOST_PARTS;
     let grid = GRIDS_MS.iter().find(fits).copied();
     SimDuration::from_millis(grid.unwrap_or(250))
 }
@@ -408,11 +408,15 @@ pub(crate) fn records(scenario: &Scenario, profiles: &Profiles) -> u128 {
 }
 
 /// Clumps times partitions on a grid: duration / W x flows x partitions, over all producers.
-fn parts(scenario: &Scenario, grid: Dur, flows: fn(&Scenario, &Producer) -> u32) -> u128 {
+pub(crate) fn parts(scenario: &Scenario, grid: Dur) -> u128 {
+    parts_with(scenario, grid, |producer| flows(scenario, producer))
+}
+
+fn parts_with(scenario: &Scenario, grid: Dur, flows: impl Fn(&Producer) -> u32) -> u128 {
     let cells = u128::from(scenario.duration.0 / grid.0.max(1));
     let producers = scenario.producers.values();
     let touched: u128 = producers
-        .map(|it| u128::from(flows(scenario, it)) * u128::from(shards_of(scenario, it)))
+        .map(|it| u128::from(flows(it)) * u128::from(shards_of(scenario, it)))
         .sum();
     cells * touched
 }
@@ -438,13 +442,13 @@ pub(crate) fn shards_on_demand(on_demand: &OnDemand) -> u32 {
 /// D-11: one flow per instance up to 8; beyond, or where the coarsest grid would exceed D-8, one
 /// for all.
 fn flows(scenario: &Scenario, producer: &Producer) -> u32 {
-    let own = |_: &Scenario, it: &Producer| match it.instances {
+    let own = |it: &Producer| match it.instances {
         n if n <= MOST_FLOWS => n.max(1),
         _ => 1,
     };
-    if parts(scenario, Dur::millis(250), own) > MOST_PARTS {
+    if parts_with(scenario, Dur::millis(250), own) > MOST_PARTS {
         1
     } else {
-        own(scenario, producer)
+        own(producer)
     }
 }

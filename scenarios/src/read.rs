@@ -8,13 +8,14 @@ use std::ops::Range;
 
 use crate::diagnostics::{Origin, Problem, Severity};
 use crate::nearest;
+use crate::path::Path;
 use crate::schema::Scenario;
 use crate::source::{Expansion, offset_of, options};
-use crate::span::{Kind, Part, Path, Scan, comma_after, scan};
+use crate::span::{Kind, Part, Scan, comma_after, scan};
 use crate::units::{Bytes, shortened};
 
 /// Largest file that is read.
-pub const MAX_FILE: Bytes = Bytes(1 << 20);
+pub(crate) const MAX_FILE: Bytes = Bytes(1 << 20);
 /// Structural problems that are looked for in one file.
 const MOST_PROBLEMS: usize = 50;
 
@@ -163,7 +164,7 @@ impl Reader<'_> {
     }
 
     fn read(&mut self) {
-        let expansion = Expansion::of(self.scan, self.text);
+        let mut expansion = Expansion::of(self.scan, self.text);
         for _ in 0..MOST_PROBLEMS {
             let expanded = expansion.apply(&self.working, &self.blanked_spans);
             let wrong = match options().from_str::<Scenario>(&expanded.text) {
@@ -175,19 +176,29 @@ impl Reader<'_> {
             };
             let offset = expanded.original(offset_of(&expanded.text, wrong.span.start));
             let found = self.diagnose(&wrong.code, offset);
-            let recoverable = !found.part.path.0.is_empty() && !is_syntax(&wrong.code);
+            let of_root = found.part.path.0.is_empty();
             if let Some(message) = found.message {
                 let mut problem = error(&found.part.path, found.mark, message);
                 problem.help = found.help;
                 self.parsed.problems.push(problem);
             }
-            if !recoverable || !self.blank(&found.part) {
+            let assumed = match &wrong.code {
+                ron::Error::MissingStructField { field, .. } if of_root => self.assumed(field),
+                _ => None,
+            };
+            if let Some((place, text)) = assumed {
+                expansion.add(place, &text);
+            } else if of_root || is_syntax(&wrong.code) || !self.blank(&found.part) {
                 return;
             }
         }
     }
 
-    fn diagnose(&self, code: &ron::Error, offset: usize) -> Diagnosis {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "ron has many errors and may get more; what is not named is a wrong value"
+    )]
+    fn diagnose(&mut self, code: &ron::Error, offset: usize) -> Diagnosis {
         let parts = self.parts_near(offset);
         let innermost = parts.last().cloned().unwrap_or_else(|| self.root());
         match code {
@@ -213,6 +224,12 @@ impl Reader<'_> {
                 } else {
                     nearest::help(found, expected.iter().copied())
                 };
+                // Not to be reported as missing, too.
+                if let Some(meant) = nearest::nearest(found, expected.iter().copied()) {
+                    let mut meant_path = part.path.clone();
+                    meant_path.0.pop();
+                    self.parsed.blanked.push(meant_path.name(meant));
+                }
                 let message = format!("unknown field `{}`{of}", shortened(found));
                 Diagnosis {
                     part,
@@ -255,6 +272,22 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+
+    /// What stands for a field that a scenario must have, so that the rest can still be checked.
+    fn assumed(&mut self, field: &str) -> Option<(usize, String)> {
+        let value = match field {
+            "title" => "\"?\"",
+            "duration" => "\"744h\"",
+            "systems" | "producers" => "{}",
+            _ => return None,
+        };
+        let Kind::Fields(_, entries) = &self.scan.root.kind else {
+            return None;
+        };
+        self.parsed.blanked.push(Path::default().name(field));
+        let first = entries.first()?.key_span.start;
+        Some((first, format!("{field}: {value}, ")))
     }
 
     fn root(&self) -> Part {
@@ -354,10 +387,13 @@ impl Reader<'_> {
 
     fn described(&self, part: &Part, mark: &Range<usize>) -> String {
         let whole = *mark == part.value;
-        match &self.scan.find(&part.path).node.kind {
-            Kind::List(_) if !whole => "a list".to_owned(),
-            Kind::Map(_) if !whole => "a map".to_owned(),
-            _ => format!("`{}`", shortened(self.text.get(mark.clone()).unwrap_or(""))),
+        let kind = &self.scan.find(&part.path).node.kind;
+        if matches!(kind, Kind::List(_)) && !whole {
+            "a list".to_owned()
+        } else if matches!(kind, Kind::Map(_)) && !whole {
+            "a map".to_owned()
+        } else {
+            format!("`{}`", shortened(self.text.get(mark.clone()).unwrap_or("")))
         }
     }
 
@@ -407,6 +443,10 @@ fn is_syntax(code: &ron::Error) -> bool {
 }
 
 /// A sentence about a value that is not what should stand there.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "ron has many errors and may get more; what is not named speaks for itself"
+)]
 fn wrong_value(code: &ron::Error, token: &str) -> String {
     let expected = match code {
         ron::Error::Message(message) => return message.clone(),
@@ -422,7 +462,14 @@ fn wrong_value(code: &ron::Error, token: &str) -> String {
         ron::Error::ExpectedBoolean => "true or false",
         ron::Error::ExpectedArray => "a list `[..]`",
         ron::Error::ExpectedMap => "a map `{\"name\": ..}`",
-        ron::Error::ExpectedIdentifier => "the name of a variant",
+        ron::Error::ExpectedIdentifier
+        | ron::Error::InvalidIdentifier(_)
+        | ron::Error::SuggestRawIdentifier(_) => "a name",
+        // serde says "tuple variant Change::At with 2 elements".
+        ron::Error::ExpectedDifferentLength { expected, found } => {
+            let expected = expected.rsplit("::").next().unwrap_or(expected);
+            return format!("expected {expected}, got {found}");
+        }
         ron::Error::ExpectedStructLike | ron::Error::ExpectedNamedStructLike(_) => "`(..)`",
         ron::Error::ExpectedStructLikeEnd => "`)`: this holds more than it can take",
         other => {

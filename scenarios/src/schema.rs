@@ -2,7 +2,7 @@
 //!
 //! The types derive their reading and writing, so that a scenario is also a JSON tree (decision
 //! D-2) that changes are made in. Three values have a short form in the file, which
-//! [`crate::source`] writes out before parsing: `rate: "6000/s"` is `Constant("6000/s")`,
+//! `source.rs` writes out before parsing: `rate: "6000/s"` is `Constant("6000/s")`,
 //! `record_size: "1KiB"` and `service_time: "300us"` are `Fixed(..)`.
 //!
 //! Real configuration stands in maps named `config`, under the library's own names; the tables of
@@ -263,6 +263,7 @@ pub enum RecordSize {
         /// Half of the records are smaller.
         median: Bytes,
         /// Standard deviation of the logarithm.
+        #[serde(deserialize_with = "finite")]
         sigma: f64,
         /// Greatest.
         max: Bytes,
@@ -290,6 +291,7 @@ pub enum Keys {
         /// How many.
         keys: u32,
         /// Skew; 0 is uniform.
+        #[serde(deserialize_with = "finite")]
         exponent: f64,
     },
     /// Explicit hash keys in decimal, all equally likely (N-W-2).
@@ -629,6 +631,18 @@ impl<'de> Deserialize<'de> for Factor {
             )));
         }
         Ok(Self((factor * 1e6).round() as u64))
+    }
+}
+
+/// NaN and infinity have no place in a scenario, nor in JSON.
+fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    if number.is_finite() {
+        Ok(number)
+    } else {
+        Err(de::Error::custom(format!(
+            "expected a finite number, got {number}"
+        )))
     }
 }
 

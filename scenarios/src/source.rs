@@ -13,7 +13,8 @@
 use ron::Options;
 use ron::extensions::Extensions;
 
-use crate::span::{Kind, Path, Scan, Step};
+use crate::path::{Path, Step};
+use crate::span::{Kind, Scan};
 
 /// Variants whose fields all have defaults: they may stand without parentheses.
 pub(crate) const BARE_VARIANTS: [&str; 3] = ["OnDemand", "Kpl", "Sdk"];
@@ -66,7 +67,8 @@ impl Expansion {
         scan.root.visit(&Path::default(), &mut |path, node| {
             let token = text.get(node.span.clone()).unwrap_or("");
             match node.kind {
-                Kind::Text => {
+                // A number there is wrong, and so is told what it should be.
+                Kind::Text | Kind::Scalar => {
                     if let Some(variant) = short_for(path) {
                         inserts.push((node.span.start, format!("{variant}(")));
                         inserts.push((node.span.end, ")".to_owned()));
@@ -75,15 +77,16 @@ impl Expansion {
                 Kind::Word if BARE_VARIANTS.contains(&token) => {
                     inserts.push((node.span.end, "()".to_owned()));
                 }
-                Kind::Scalar
-                | Kind::Word
-                | Kind::Fields(..)
-                | Kind::Tuple(..)
-                | Kind::List(_)
-                | Kind::Map(_) => {}
+                Kind::Word | Kind::Fields(..) | Kind::Tuple(..) | Kind::List(_) | Kind::Map(_) => {}
             }
         });
         Self { inserts }
+    }
+
+    /// Also inserts a text at a place.
+    pub(crate) fn add(&mut self, place: usize, text: &str) {
+        let index = self.inserts.partition_point(|it| it.0 < place);
+        self.inserts.insert(index, (place, text.to_owned()));
     }
 
     /// Writes the short forms out, but for those of parts that were blanked.

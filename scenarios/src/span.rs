@@ -3,63 +3,12 @@
 //! `ron` decides what is valid; this only finds places, so it is lenient: it goes on after a
 //! missing comma and knows no types. It never panics, and refuses nesting beyond [`MAX_DEPTH`].
 
-use std::fmt;
 use std::ops::Range;
+
+use crate::path::{Path, Step};
 
 /// Deepest nesting of brackets and block comments.
 pub const MAX_DEPTH: usize = 64;
-
-/// One step of a path.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
-    /// A field, or a name in a map.
-    Name(String),
-    /// A place in a list or tuple, from 0.
-    Index(usize),
-}
-
-/// From the root of a scenario to a value: `producers.web.rate`, `timeline[0].at`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Path(pub Vec<Step>);
-
-impl Path {
-    /// This path, one name further.
-    #[must_use]
-    pub fn name(&self, name: &str) -> Self {
-        self.and(Step::Name(name.to_owned()))
-    }
-
-    /// This path, one index further.
-    #[must_use]
-    pub fn index(&self, index: usize) -> Self {
-        self.and(Step::Index(index))
-    }
-
-    fn and(&self, step: Step) -> Self {
-        let mut steps = self.0.clone();
-        steps.push(step);
-        Self(steps)
-    }
-
-    /// Whether this path is `other` or leads into it.
-    #[must_use]
-    pub fn is_within(&self, other: &Self) -> bool {
-        self.0.starts_with(&other.0)
-    }
-}
-
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, step) in self.0.iter().enumerate() {
-            match step {
-                Step::Name(name) if place == 0 => write!(f, "{name}")?,
-                Step::Name(name) => write!(f, ".{name}")?,
-                Step::Index(index) => write!(f, "[{index}]")?,
-            }
-        }
-        Ok(())
-    }
-}
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -531,10 +480,17 @@ impl Scanner<'_> {
                 self.at += 1;
                 Ok(false)
             }
-            Some(c) if ")]}".contains(c) => Err(ScanError {
-                message: format!("expected `{close}`, got `{c}`"),
-                span: self.at..self.at + 1,
-            }),
+            Some(c) if ")]}".contains(c) => {
+                let line = self
+                    .text
+                    .get(..open)
+                    .map_or(0, |it| it.matches('\n').count())
+                    + 1;
+                Err(ScanError {
+                    message: format!("expected `{close}` for what opens in line {line}, got `{c}`"),
+                    span: self.at..self.at + 1,
+                })
+            }
             Some(_) => {
                 if !comma && !first {
                     self.missing_commas.push(element_end);
@@ -597,9 +553,25 @@ impl Scanner<'_> {
         self.at += 1;
         let mut items = Vec::new();
         while self.next_element(open, ']', items.is_empty())? {
-            items.push(self.value(depth + 1)?);
+            let item = self.value(depth + 1)?;
+            items.push(self.behind_colon(item, depth)?);
         }
         Ok(items)
+    }
+
+    /// The value after a colon, if one follows `before`; else `before` itself. A list has no
+    /// colons and a map has them everywhere: `ron` says so where a type expects the one or other.
+    fn behind_colon(&mut self, before: Node, depth: usize) -> Result<Node, ScanError> {
+        let end = self.at;
+        self.skip_space()?;
+        if self.peek() == Some(':') {
+            self.at += 1;
+            self.skip_space()?;
+            self.value(depth + 1)
+        } else {
+            self.at = end;
+            Ok(before)
+        }
     }
 
     fn map(&mut self, depth: usize) -> Result<Vec<Entry>, ScanError> {
@@ -608,16 +580,11 @@ impl Scanner<'_> {
         let mut entries = Vec::new();
         while self.next_element(open, '}', entries.is_empty())? {
             let key = self.value(depth + 1)?;
-            self.skip_space()?;
-            if self.peek() != Some(':') {
-                return Err(self.error("expected `:` between a name and its value"));
-            }
-            self.at += 1;
-            self.skip_space()?;
-            let value = self.value(depth + 1)?;
+            let key_span = key.span.clone();
+            let value = self.behind_colon(key, depth)?;
             entries.push(Entry {
-                key: plain_text(self.text.get(key.span.clone()).unwrap_or("")),
-                key_span: key.span,
+                key: plain_text(self.text.get(key_span.clone()).unwrap_or("")),
+                key_span,
                 value,
             });
         }
@@ -653,7 +620,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn path(text: &str) -> Path {
-        crate::tree::parse_path(text).unwrap()
+        crate::path::parse_path(text).unwrap()
     }
 
     fn at<'t>(text: &'t str, wanted: &str) -> &'t str {
@@ -719,7 +686,10 @@ mod tests {
             wrong("(a: ["),
             ("the file ends before this is closed by `]`".into(), 4)
         );
-        assert_eq!(wrong("(a: [1)"), ("expected `]`, got `)`".into(), 6));
+        assert_eq!(
+            wrong("(a: [1)"),
+            ("expected `]` for what opens in line 1, got `)`".into(), 6)
+        );
         assert_eq!(wrong("(a: \"x"), ("this text is not closed".into(), 4));
         assert_eq!(wrong("(a: /* 1"), ("this comment is not closed".into(), 4));
         assert_eq!(

@@ -8,15 +8,14 @@
 use serde_json::{Map, Value, json};
 
 use crate::nearest;
+use crate::path::{KEY_MAPS, Path, Step, parse_path};
 use crate::schema::Scenario;
 use crate::source::{BARE_VARIANTS, short_for};
-use crate::span::{Kind, Node, Path, Step, plain_text, scan};
+use crate::span::{Kind, Node, plain_text, scan};
 use crate::units::shortened;
 
 /// Maps from names that the author chose.
 const NAME_MAPS: [&str; 5] = ["systems", "producers", "consumers", "sinks", "mitigations"];
-/// Maps whose keys may hold dots.
-const KEY_MAPS: [&str; 2] = ["config", "hot_keys"];
 /// Paths that are compared to find the nearest.
 const MOST_COMPARED: usize = 5_000;
 
@@ -35,54 +34,6 @@ pub enum SetError {
         /// A sentence.
         message: String,
     },
-}
-
-/// Reads a path: `producers.web.rate`, `timeline[0].at`, `producers.web.client.config.RateLimit`.
-///
-/// # Errors
-/// A sentence, if it is no path.
-pub fn parse_path(text: &str) -> Result<Path, String> {
-    let wrong = || {
-        format!(
-            "`{}` is no path; one looks like `producers.web.rate` or `timeline[0].at`",
-            shortened(text)
-        )
-    };
-    let mut path = Path::default();
-    let mut rest = text;
-    loop {
-        let swallow =
-            matches!(path.0.last(), Some(Step::Name(name)) if KEY_MAPS.contains(&name.as_str()));
-        let (part, next) = if swallow {
-            (rest, None)
-        } else {
-            rest.split_once('.')
-                .map_or((rest, None), |(part, next)| (part, Some(next)))
-        };
-        if swallow {
-            if part.is_empty() {
-                return Err(wrong());
-            }
-            return Ok(path.name(part));
-        }
-        let mut pieces = part.split('[');
-        let name = pieces
-            .next()
-            .filter(|name| !name.is_empty())
-            .ok_or_else(wrong)?;
-        path = match (name.parse::<usize>(), path.0.is_empty()) {
-            (Ok(index), false) => path.index(index),
-            _ => path.name(name),
-        };
-        for piece in pieces {
-            let index = piece.strip_suffix(']').and_then(|it| it.parse().ok());
-            path = path.index(index.ok_or_else(wrong)?);
-        }
-        match next {
-            Some(next) => rest = next,
-            None => return Ok(path),
-        }
-    }
 }
 
 /// The scenario with another value at a path, and that path without names of variants.
@@ -510,7 +461,7 @@ mod tests {
                     None => "{}".to_owned(),
                     Some((_, inner)) => inner.as_str().unwrap_or_default().to_owned(),
                 },
-                other => other.to_string(),
+                Value::Bool(_) | Value::Number(_) | Value::Array(_) => value.to_string(),
             };
             let (same, plain) = set(&scenario, &path.to_string(), &text).unwrap();
             assert_eq!(same, scenario, "{path} = {text}");

@@ -244,11 +244,18 @@ fn within(text: &str, value: u128, limit: u64, shown: &dyn fmt::Display) -> Resu
 /// A text cut to what fits in a message.
 pub(crate) fn shortened(text: &str) -> String {
     const MOST: usize = 40;
-    if text.chars().count() <= MOST {
-        return text.escape_debug().to_string();
+    let mut out = String::new();
+    for c in text.chars().take(MOST) {
+        if c.is_control() {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
     }
-    let cut: String = text.chars().take(MOST).collect();
-    format!("{}...", cut.escape_debug())
+    if text.chars().nth(MOST).is_some() {
+        out.push_str("...");
+    }
+    out
 }
 
 impl fmt::Display for Dur {

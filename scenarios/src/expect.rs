@@ -1,0 +1,377 @@
+//! Claims about runs (decision D-6): reading their bounds, and judging them.
+//!
+//! All comparisons are strict. A bound carries the unit of its metric: `"25%"`, `"60s"`, `"150ms"`,
+//! `"10MiB"`, `"$12.50"`; counts are bare. What never happened (a null time) is infinite, and
+//! `"never"` is a bound as well.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use sim_core::metrics::catalogue::{self, METRICS, Metric, Unit};
+use sim_core::result::{RunResult, Summary, Value};
+
+use crate::check::{Finding, MAX_CLAIMS, Names, root};
+use crate::diagnostics::Severity;
+use crate::nearest;
+use crate::path::Path;
+use crate::schema::{Claim, ConfigValue, Scenario};
+use crate::units::{Bytes, Dur, Quantity, percent_of_text, shortened};
+
+/// What a claim compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// measured > bound
+    Above,
+    /// measured < bound
+    Below,
+    /// low < measured < high
+    Between,
+    /// measured > that of another run
+    Higher,
+    /// measured < that of another run
+    Lower,
+}
+
+/// Whether a claim holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It does.
+    Pass,
+    /// It does not, or the metric was not measured.
+    Fail,
+    /// A run that it is about was left out.
+    Skipped,
+}
+
+/// What a measured value is held against, in the unit that ends the metric's name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Bound {
+    /// A number; infinite for never.
+    Number(f64),
+    /// Two of them.
+    Range(f64, f64),
+    /// Another run, and what was measured there.
+    Run(String, Option<Value>),
+}
+
+/// A judged claim.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// `baseline`, or a mitigation.
+    pub run: String,
+    /// As in the claim: `throttled_ratio`, `producers.web.throttled_ratio`.
+    pub metric: String,
+    /// What was compared.
+    pub op: Op,
+    /// With what.
+    pub bound: Bound,
+    /// What was measured; `None` if it was not.
+    pub measured: Option<Value>,
+    /// The judgement.
+    pub verdict: Verdict,
+}
+
+/// A metric of a run: of the whole, or of one member.
+struct MetricPath<'t> {
+    member: Option<(&'t str, &'t str)>,
+    metric: &'t str,
+}
+
+impl<'t> MetricPath<'t> {
+    fn read(text: &'t str) -> Option<Self> {
+        let parts: Vec<_> = text.split('.').collect();
+        match parts.as_slice() {
+            [metric] => Some(Self {
+                member: None,
+                metric,
+            }),
+            [section, name, metric] => Some(Self {
+                member: Some((section, name)),
+                metric,
+            }),
+            _ => None,
+        }
+    }
+
+    fn summary<'r>(&self, run: &'r RunResult) -> Option<&'r Summary> {
+        let of = |members: &'r BTreeMap<String, Summary>, name: &str| members.get(name);
+        match self.member {
+            None => Some(&run.summary),
+            Some(("producers", name)) => of(&run.producers, name),
+            Some(("systems", name)) => of(&run.systems, name),
+            Some(("consumers", name)) => of(&run.consumers, name),
+            Some(_) => None,
+        }
+    }
+}
+
+/// Reads a bound in the unit of its metric.
+///
+/// # Errors
+/// What the unit looks like.
+pub fn read_bound(unit: Unit, bound: &ConfigValue) -> Result<f64, String> {
+    if bound.as_text() == Some("never") && matches!(unit, Unit::Seconds | Unit::Millis) {
+        return Ok(f64::INFINITY);
+    }
+    let text = bound.as_text();
+    let time = || {
+        text.and_then(|it| Dur::read(it).ok())
+            .map(|it| as_f64(it.0))
+    };
+    let value = match unit {
+        Unit::Count => bound.as_count().map(as_f64),
+        Unit::Ratio => text
+            .and_then(percent_of_text)
+            .and_then(|millionths| u64::try_from(millionths).ok())
+            .map(|millionths| as_f64(millionths) / 1e6),
+        Unit::Seconds => time().map(|nanos| nanos / 1e9),
+        Unit::Millis => time().map(|nanos| nanos / 1e6),
+        Unit::Bytes => text
+            .and_then(|it| Bytes::read(it).ok())
+            .map(|it| as_f64(it.0)),
+        Unit::Usd => text
+            .and_then(|it| it.strip_prefix('$'))
+            .filter(|it| it.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+            .and_then(|it| it.parse().ok()),
+    };
+    value.ok_or_else(|| {
+        let example = match unit {
+            Unit::Count => "a bare count such as 100",
+            Unit::Ratio => "a share such as \"25%\"",
+            Unit::Seconds => "a duration such as \"60s\", or \"never\"",
+            Unit::Millis => "a duration such as \"150ms\", or \"never\"",
+            Unit::Bytes => "a size such as \"10MiB\"",
+            Unit::Usd => "an amount such as \"$12.50\"",
+        };
+        format!("expected {example}, got {bound}")
+    })
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "compared with measured values that are doubles already"
+)]
+fn as_f64(number: u64) -> f64 {
+    number as f64
+}
+
+/// Checks all claims of a scenario: their runs, metrics, members and bounds.
+pub(crate) fn check(scenario: &Scenario, names: &Names) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let count = scenario.expect.len();
+    if count > MAX_CLAIMS {
+        let message = format!("{count} claims are beyond the limit of {MAX_CLAIMS}");
+        findings.push(finding(root("expect"), message, None));
+        return findings;
+    }
+    for (index, claim) in scenario.expect.iter().enumerate() {
+        check_claim(&root("expect").index(index), claim, names, &mut findings);
+    }
+    findings
+}
+
+fn finding(path: Path, message: String, help: Option<String>) -> Finding {
+    Finding {
+        path,
+        message,
+        help,
+        severity: Severity::Error,
+    }
+}
+
+fn check_claim(path: &Path, claim: &Claim, names: &Names, findings: &mut Vec<Finding>) {
+    let (run, metric) = claim.subject();
+    check_run(path.index(0), run, names, findings);
+    if let Claim::Higher(_, _, than) | Claim::Lower(_, _, than) = claim {
+        check_run(path.index(2), than, names, findings);
+        if than == run {
+            let message = "this compares a run with itself".to_owned();
+            findings.push(finding(path.index(2), message, None));
+        }
+    }
+    let Some(metric) = check_metric(path.index(1), metric, names, findings) else {
+        return;
+    };
+    let mut bounds = Vec::new();
+    for (place, bound) in (2..).zip(claim.bounds()) {
+        match read_bound(metric.unit, bound) {
+            Ok(bound) => bounds.push(bound),
+            Err(message) => findings.push(finding(path.index(place), message, None)),
+        }
+    }
+    if let [low, high] = bounds.as_slice()
+        && low >= high
+    {
+        let message = "nothing is between these bounds: the first must be less".to_owned();
+        findings.push(finding(path.index(3), message, None));
+    }
+}
+
+fn check_run(path: Path, run: &str, names: &Names, findings: &mut Vec<Finding>) {
+    if !names.runs.contains(run) {
+        let help = nearest::help(run, names.runs.iter().map(String::as_str));
+        findings.push(finding(
+            path,
+            format!("there is no run `{}`", shortened(run)),
+            help,
+        ));
+    }
+}
+
+fn check_metric(
+    path: Path,
+    text: &str,
+    names: &Names,
+    findings: &mut Vec<Finding>,
+) -> Option<&'static Metric> {
+    let Some(read) = MetricPath::read(text) else {
+        let help = "write `lag_seconds_max`, or `consumers.NAME.lag_seconds_max`";
+        let message = format!("`{}` is no metric", shortened(text));
+        findings.push(finding(path, message, Some(help.to_owned())));
+        return None;
+    };
+    if let Some((section, name)) = read.member {
+        let members = match section {
+            "producers" => &names.producers,
+            "systems" => &names.systems,
+            "consumers" => &names.consumers,
+            _ => {
+                let help =
+                    nearest::help(section, ["producers", "systems", "consumers"].into_iter());
+                let message = format!("metrics have no section `{}`", shortened(section));
+                findings.push(finding(path, message, help));
+                return None;
+            }
+        };
+        if !members.contains(name) {
+            let help = nearest::help(name, members.iter().map(String::as_str));
+            let message = format!("there is no `{}` in {section}", shortened(name));
+            findings.push(finding(path.clone(), message, help));
+        }
+    }
+    let metric = catalogue::find(read.metric);
+    if metric.is_none() {
+        let help = nearest::nearest(read.metric, METRICS.iter().map(|it| it.name));
+        let help = help.map(|it| format!("did you mean `{it}`?"));
+        let message = format!("there is no metric `{}`", shortened(read.metric));
+        findings.push(finding(path, message, help));
+    }
+    metric
+}
+
+impl Claim {
+    /// The run and the metric that it is about.
+    #[must_use]
+    pub fn subject(&self) -> (&str, &str) {
+        match self {
+            Self::Above(run, metric, _)
+            | Self::Below(run, metric, _)
+            | Self::Between(run, metric, _, _)
+            | Self::Higher(run, metric, _)
+            | Self::Lower(run, metric, _) => (run, metric),
+        }
+    }
+
+    fn bounds(&self) -> Vec<&ConfigValue> {
+        match self {
+            Self::Above(_, _, bound) | Self::Below(_, _, bound) => vec![bound],
+            Self::Between(_, _, low, high) => vec![low, high],
+            Self::Higher(..) | Self::Lower(..) => Vec::new(),
+        }
+    }
+
+    fn op(&self) -> Op {
+        match self {
+            Self::Above(..) => Op::Above,
+            Self::Below(..) => Op::Below,
+            Self::Between(..) => Op::Between,
+            Self::Higher(..) => Op::Higher,
+            Self::Lower(..) => Op::Lower,
+        }
+    }
+}
+
+/// Judges all claims of a scenario on the results of its runs.
+#[must_use]
+pub fn evaluate(scenario: &Scenario, results: &[RunResult]) -> Vec<Outcome> {
+    let claims = scenario.expect.iter();
+    claims.map(|claim| judge(claim, results)).collect()
+}
+
+fn judge(claim: &Claim, results: &[RunResult]) -> Outcome {
+    let (run, metric) = claim.subject();
+    let result_of = |name: &str| results.iter().find(|it| it.name == name);
+    let measured_in = |name: &str| {
+        let path = MetricPath::read(metric)?;
+        path.summary(result_of(name)?)?.get(path.metric).copied()
+    };
+    let unit = MetricPath::read(metric)
+        .and_then(|it| catalogue::find(it.metric))
+        .map_or(Unit::Count, |it| it.unit);
+    // A claim that was checked has bounds that read; one that was not fails.
+    let number = |bound| read_bound(unit, bound).unwrap_or(f64::NAN);
+    let mut left_out = result_of(run).is_none();
+    let bound = match claim {
+        Claim::Above(_, _, bound) | Claim::Below(_, _, bound) => Bound::Number(number(bound)),
+        Claim::Between(_, _, low, high) => Bound::Range(number(low), number(high)),
+        Claim::Higher(_, _, than) | Claim::Lower(_, _, than) => {
+            left_out |= result_of(than).is_none();
+            Bound::Run(than.clone(), measured_in(than))
+        }
+    };
+    let op = claim.op();
+    let measured = measured_in(run);
+    let verdict = match measured {
+        _ if left_out => Verdict::Skipped,
+        Some(measured) if holds(op, measured.as_f64(), &bound) => Verdict::Pass,
+        Some(_) | None => Verdict::Fail,
+    };
+    Outcome {
+        run: run.to_owned(),
+        metric: metric.to_owned(),
+        op,
+        bound,
+        measured,
+        verdict,
+    }
+}
+
+fn holds(op: Op, measured: f64, bound: &Bound) -> bool {
+    match (op, bound) {
+        (Op::Above, Bound::Number(bound)) => measured > *bound,
+        (Op::Below, Bound::Number(bound)) => measured < *bound,
+        (Op::Between, Bound::Range(low, high)) => measured > *low && measured < *high,
+        (Op::Higher, Bound::Run(_, Some(than))) => measured > than.as_f64(),
+        (Op::Lower, Bound::Run(_, Some(than))) => measured < than.as_f64(),
+        (Op::Above | Op::Below | Op::Between | Op::Higher | Op::Lower, _) => false,
+    }
+}
+
+impl Outcome {
+    /// As in `summary.json`.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        use serde_json::json;
+        let value = |value: Option<Value>| match value {
+            Some(Value::Count(count)) => json!(count),
+            Some(Value::Number(number)) => json!(number),
+            Some(Value::Never) | None => json!(null),
+        };
+        // JSON has no infinity: never is null, as in measured values.
+        let bound = match &self.bound {
+            Bound::Number(bound) => json!(bound),
+            Bound::Range(low, high) => json!([low, high]),
+            Bound::Run(name, measured) => json!({"run": name, "measured": value(*measured)}),
+        };
+        json!({
+            "run": self.run,
+            "metric": self.metric,
+            "op": self.op,
+            "bound": bound,
+            "measured": value(self.measured),
+            "verdict": self.verdict,
+        })
+    }
+}

@@ -1,0 +1,234 @@
+//! Checks of what is planned: targets, instants, durations, shares.
+
+use crate::check::{Checker, MAX_SHARDS, MAX_TIMELINE, MAX_WORKERS, root};
+use crate::path::Path;
+use crate::schema::{Consumer, Happening, Planned, Scenario};
+use crate::units::{ByteRate, Dur, Share};
+
+/// Greatest warm throughput (N-C-10).
+const MAX_WARM: ByteRate = ByteRate(10 << 30);
+
+/// What a happening is about.
+enum Target<'s> {
+    Stream(&'s str),
+    Producer(&'s str),
+    Consumer(&'s str),
+}
+
+impl Happening {
+    /// Whether this is what an operator does, as against something that breaks.
+    #[must_use]
+    pub fn is_action(&self) -> bool {
+        match self {
+            Self::HotKey { .. }
+            | Self::RateFactor { .. }
+            | Self::SlowConsumer { .. }
+            | Self::KillWorkers { .. }
+            | Self::PauseWorkers { .. }
+            | Self::ThrottleApi { .. }
+            | Self::ExpireIterators { .. }
+            | Self::LoseAnswers { .. } => false,
+            Self::SplitShard { .. }
+            | Self::SplitHottestShard(_)
+            | Self::MergeShards { .. }
+            | Self::UpdateShardCount { .. }
+            | Self::SwitchMode(..)
+            | Self::WarmThroughput { .. }
+            | Self::AddWorkers { .. }
+            | Self::StopWorkers { .. } => true,
+        }
+    }
+
+    /// Whether `for` means something: all faults last, and so does a deploy.
+    fn may_last(&self) -> bool {
+        !self.is_action() || matches!(self, Self::StopWorkers { .. })
+    }
+
+    /// The target, and its step in a path.
+    fn target(&self) -> (Target<'_>, Option<&'static str>) {
+        match self {
+            Self::HotKey { producer, .. } | Self::RateFactor { producer, .. } => {
+                (Target::Producer(producer), Some("producer"))
+            }
+            Self::SlowConsumer { consumer, .. }
+            | Self::KillWorkers { consumer, .. }
+            | Self::PauseWorkers { consumer, .. }
+            | Self::AddWorkers { consumer, .. }
+            | Self::StopWorkers { consumer, .. } => (Target::Consumer(consumer), Some("consumer")),
+            Self::ThrottleApi { stream, .. }
+            | Self::ExpireIterators { stream, .. }
+            | Self::LoseAnswers { stream, .. }
+            | Self::SplitShard { stream, .. }
+            | Self::MergeShards { stream, .. }
+            | Self::UpdateShardCount { stream, .. }
+            | Self::WarmThroughput { stream, .. } => (Target::Stream(stream), Some("stream")),
+            Self::SplitHottestShard(stream) | Self::SwitchMode(stream, _) => {
+                (Target::Stream(stream), None)
+            }
+        }
+    }
+}
+
+/// Checks the timeline of a scenario.
+pub(crate) fn check(checker: &mut Checker<'_>) {
+    let scenario = checker.scenario;
+    let count = scenario.timeline.len();
+    if count > MAX_TIMELINE {
+        let message = format!("{count} entries are beyond the limit of {MAX_TIMELINE}");
+        checker.error(root("timeline"), message);
+        return;
+    }
+    for (index, planned) in scenario.timeline.iter().enumerate() {
+        let path = root("timeline").index(index);
+        entry(checker, &path, planned);
+        happening(checker, &path.name("what"), &planned.what);
+        hot_shares(checker, &path, index);
+    }
+}
+
+fn entry(checker: &mut Checker<'_>, path: &Path, planned: &Planned) {
+    let end = checker.scenario.duration;
+    if planned.at >= end {
+        let message = format!(
+            "\"{}\" is not before the end of the run at \"{end}\"",
+            planned.at
+        );
+        checker.error(path.name("at"), message);
+        return;
+    }
+    let Some(lasts) = planned.lasts else {
+        return;
+    };
+    if lasts.0 == 0 {
+        checker.error(path.name("for"), "lasts no time at all".to_owned());
+    } else if !planned.what.may_last() {
+        let message = "this action has no duration".to_owned();
+        checker.error(path.name("for"), message).help = Some("leave `for` out".to_owned());
+    } else if Dur(planned.at.0.saturating_add(lasts.0)) > end {
+        let message = format!("this lasts beyond the end of the run at \"{end}\"");
+        checker.warning(path.name("for"), message);
+    }
+}
+
+fn happening(checker: &mut Checker<'_>, path: &Path, what: &Happening) {
+    let names = checker.names;
+    let (target, step) = what.target();
+    let at = match (step, what) {
+        (Some(step), _) => path.name(step),
+        (None, Happening::SwitchMode(..)) => path.index(0),
+        (None, _) => path.clone(),
+    };
+    match target {
+        Target::Stream(name) => checker.reference(at, name, "system", &names.systems),
+        Target::Producer(name) => checker.reference(at, name, "producer", &names.producers),
+        Target::Consumer(name) => checker.reference(at, name, "consumer", &names.consumers),
+    }
+    match what {
+        Happening::HotKey { key, share, .. } => {
+            checker.key(path.name("key"), key);
+            some(checker, path, *share);
+        }
+        Happening::ThrottleApi { share, .. }
+        | Happening::ExpireIterators { share, .. }
+        | Happening::LoseAnswers { share, .. } => some(checker, path, *share),
+        Happening::RateFactor { ramp, .. } => {
+            checker.range(path.name("ramp"), *ramp, Dur(0), checker.scenario.duration);
+        }
+        Happening::SlowConsumer { factor, .. } => {
+            if factor.0 == 0 {
+                let message = "a factor of 0 is not slow".to_owned();
+                checker.error(path.name("factor"), message);
+            }
+        }
+        Happening::KillWorkers { consumer, workers }
+        | Happening::PauseWorkers { consumer, workers }
+        | Happening::StopWorkers { consumer, workers } => {
+            let most = workers_of(checker.scenario, consumer);
+            checker.range(path.name("workers"), *workers, 1, most);
+        }
+        Happening::AddWorkers { workers, .. } => {
+            checker.range(path.name("workers"), *workers, 1, MAX_WORKERS);
+        }
+        Happening::MergeShards {
+            shard, adjacent, ..
+        } => {
+            if shard == adjacent {
+                let message = "a shard cannot be merged with itself".to_owned();
+                checker.error(path.name("adjacent"), message);
+            }
+        }
+        Happening::UpdateShardCount { target, .. } => {
+            checker.range(path.name("target"), *target, 1, MAX_SHARDS);
+        }
+        Happening::SwitchMode(_, capacity) => checker.capacity(&path.index(1), capacity),
+        Happening::WarmThroughput { throughput, .. } => {
+            checker.range(path.name("throughput"), *throughput, ByteRate(1), MAX_WARM);
+        }
+        Happening::SplitShard { .. } | Happening::SplitHottestShard(_) => {}
+    }
+}
+
+fn some(checker: &mut Checker<'_>, path: &Path, share: Share) {
+    if share.0 == 0 {
+        checker.error(path.name("share"), "a share of 0% does nothing".to_owned());
+    }
+}
+
+/// Workers that a consumer has at most: at the start, and what actions add.
+fn workers_of(scenario: &Scenario, name: &str) -> u32 {
+    let Some(Consumer::Kcl(kcl)) = scenario.consumers.get(name) else {
+        return MAX_WORKERS;
+    };
+    let mut most = kcl.workers;
+    for planned in &scenario.timeline {
+        if let Happening::AddWorkers { consumer, workers } = &planned.what
+            && consumer == name
+        {
+            most = most.saturating_add(*workers);
+        }
+    }
+    most
+}
+
+/// When a hot key begins, all that are hot then must not take more than all records.
+fn hot_shares(checker: &mut Checker<'_>, path: &Path, index: usize) {
+    let scenario = checker.scenario;
+    let planned = &scenario.timeline[index];
+    let Happening::HotKey { producer, .. } = &planned.what else {
+        return;
+    };
+    let mut total: u64 = scenario.producers.get(producer).map_or(0, |it| {
+        it.hot_keys.values().map(|share| u64::from(share.0)).sum()
+    });
+    for other in &scenario.timeline {
+        if let Happening::HotKey {
+            producer: of,
+            share,
+            ..
+        } = &other.what
+            && of == producer
+        {
+            let ends = other
+                .lasts
+                .map_or(u64::MAX, |lasts| other.at.0.saturating_add(lasts.0));
+            if other.at <= planned.at && planned.at.0 < ends {
+                total += u64::from(share.0);
+            }
+        }
+    }
+    if total > 1_000_000 {
+        let message = format!("the hot keys of `{producer}` take more than 100% together");
+        checker.error(path.name("what").name("share"), message);
+    }
+}
+
+/// What rate faults can multiply a workload by, in millionths, at least 1,000,000.
+pub(crate) fn greatest_rate_factor(scenario: &Scenario) -> u64 {
+    let mut greatest = 1_000_000;
+    for planned in &scenario.timeline {
+        if let Happening::RateFactor { factor, .. } = &planned.what {
+            greatest = factor.0.max(greatest);
+        }
+    }
+    greatest
+}
