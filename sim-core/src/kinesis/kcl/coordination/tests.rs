@@ -46,6 +46,8 @@ fn config(version: KclVersion, workers: u32) -> KclConfig {
         graceful_handoff: true,
         graceful_handoff_timeout: secs(30),
         checkpoint_interval: SimDuration::ZERO,
+        parents_first: true,
+        renews_iterators: true,
         sink_idempotent: false,
     }
 }
