@@ -1,6 +1,7 @@
 //! `manifest.json`: what a directory holds and what it was made from. Written last, so that a
 //! directory whose files match its manifest is whole.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -24,16 +25,21 @@ struct Manifest<'a> {
     model_hash: &'a str,
     scenario: &'a str,
     seed: u64,
-    sets: Vec<Set<'a>>,
+    sets: Vec<Set>,
+    only: &'a [String],
     files: Vec<Entry>,
     scenario_source: &'a str,
+    inputs: &'a BTreeMap<String, String>,
     effective: &'a serde_json::Value,
 }
 
-#[derive(Serialize)]
-struct Set<'a> {
-    path: &'a str,
-    value: &'a str,
+/// A change of the scenario from outside its file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Set {
+    /// Where.
+    pub path: String,
+    /// What, as it was written.
+    pub value: String,
 }
 
 /// A file as the manifest lists it.
@@ -47,7 +53,7 @@ pub struct Entry {
     pub bytes: usize,
 }
 
-/// What [`crate::Output`] needs to know of the manifest of an earlier run.
+/// What the manifest of an earlier run tells: enough to know its directory, and to run it again.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Earlier {
     /// `streamsim`; other tools have manifests too.
@@ -57,6 +63,27 @@ pub struct Earlier {
     /// What it held.
     #[serde(default)]
     pub files: Vec<Entry>,
+    /// Version of streamsim that wrote it.
+    #[serde(default)]
+    pub version: String,
+    /// Hash of its model.
+    #[serde(default)]
+    pub model_hash: String,
+    /// Seed of all runs.
+    #[serde(default)]
+    pub seed: u64,
+    /// Changes from the command line.
+    #[serde(default)]
+    pub sets: Vec<Set>,
+    /// Names of the runs that were asked for; empty for all.
+    #[serde(default)]
+    pub only: Vec<String>,
+    /// The scenario file.
+    #[serde(default)]
+    pub scenario_source: String,
+    /// Other files that the scenario names.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, String>,
 }
 
 /// The manifest of those files.
@@ -74,10 +101,12 @@ pub fn file(report: &Report<'_>, files: &[OutputFile]) -> Result<OutputFile, ser
             .provenance
             .sets
             .iter()
-            .map(|(path, value)| Set { path, value })
+            .map(|(path, value)| Set { path: path.clone(), value: value.clone() })
             .collect(),
+        only: report.provenance.only,
         files: entries,
         scenario_source: report.provenance.scenario_source,
+        inputs: report.provenance.inputs,
         effective: report.provenance.effective,
     };
     let mut text = serde_json::to_string_pretty(&manifest)?;

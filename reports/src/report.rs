@@ -1,5 +1,7 @@
 //! What a report is made of, and the facade that renders all its files.
 
+use std::collections::BTreeMap;
+
 use sim_core::result::{RunResult, Value};
 
 use crate::charts::{self, ChartError};
@@ -39,6 +41,10 @@ pub struct Provenance<'a> {
     pub scenario_source: &'a str,
     /// Changes from outside the file, as (path, value) in the order given.
     pub sets: &'a [(String, String)],
+    /// Names of the runs that were asked for; empty for all.
+    pub only: &'a [String],
+    /// Other files that the scenario names, by the name it gives them.
+    pub inputs: &'a BTreeMap<String, String>,
     /// The scenario with every default filled in.
     pub effective: &'a serde_json::Value,
 }
