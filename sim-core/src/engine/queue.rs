@@ -4,12 +4,13 @@
 //! holds what is far away in slots, unsorted, and the *front* holds the one slot that was opened
 //! last, sorted. A slot is sorted once, when it is opened, and by then it is small.
 //!
-//! | Step                     | Cost                                                         |
-//! |--------------------------|--------------------------------------------------------------|
-//! | schedule beyond the front| a push to a slot                                             |
-//! | schedule into the front  | a search, and a shift of the shorter side                    |
-//! | pop                      | a pop; when the front is empty, the next slot is opened      |
-//! | open                     | up to 32 events: a stable sort; more: spread over finer slots|
+//! | Step                      | Cost                                                          |
+//! |---------------------------|---------------------------------------------------------------|
+//! | schedule beyond the front | a push to a slot                                              |
+//! | schedule into the front   | a search, and a shift of the shorter side                     |
+//! | pop                       | a pop; when the front is empty, the next slot is opened       |
+//! | open a slot               | up to 32 events: a stable sort; more: spread over finer slots |
+//! | open, all at one instant  | a move: they are in order                                     |
 //!
 //! Slots keep the order of scheduling and sorting is stable, so ties come out first in, first out
 //! and no sequence number is stored: an entry is the event, its time and its cause.

@@ -6,7 +6,7 @@
 //! next, and the slots of a level come in order of their digits. Levels below that of the slot
 //! opened last are empty when it is opened, which is why `base` can move without moving entries.
 //!
-//! Slots are lists of chunks of 32 entries. Emptied chunks are used again, last freed first: a
+//! Slots are lists of chunks of 128 entries. Emptied chunks are used again, last freed first: a
 //! million entries stay near their net size, and a steady state allocates nothing.
 
 use std::collections::VecDeque;
@@ -18,8 +18,11 @@ const DIGIT_BITS: u32 = 4;
 const SLOTS: usize = 1 << DIGIT_BITS;
 const LEVELS: usize = u64::BITS as usize / DIGIT_BITS as usize;
 
-/// Entries of a chunk. A slot with no more than that is sorted rather than spread.
-const CHUNK: usize = 32;
+/// Entries of a chunk: 4 KiB if an entry has 32 bytes.
+const CHUNK: usize = 128;
+
+/// A slot with no more entries than that is sorted; a larger one is spread over finer slots.
+const SORTED_MAX: usize = 32;
 
 type Chunk<E> = Vec<Scheduled<E>>;
 
@@ -85,7 +88,7 @@ impl<E> Wheel<E> {
         while self.levels != 0 {
             let index = self.take_first_filled();
             let slot = &mut self.slots[index];
-            if slot.full.is_empty() {
+            if slot.full.is_empty() && slot.last.len() <= SORTED_MAX {
                 self.len -= slot.last.len();
                 if 1 < slot.last.len() {
                     slot.last.sort_by_key(|entry| entry.at);
