@@ -126,10 +126,16 @@ fn path_value(text: &str) -> Result<(String, String), String> {
 
 fn seed_range(text: &str) -> Result<(u64, u64), String> {
     let (first, last) = text.split_once("..").ok_or("write A..B, e.g. 1..30")?;
-    let read = |text: &str| text.trim().parse::<u64>().map_err(|error| error.to_string());
+    let read = |text: &str| {
+        text.trim()
+            .parse::<u64>()
+            .map_err(|error| error.to_string())
+    };
     let (first, last) = (read(first)?, read(last.trim_start_matches('='))?);
     if last < first || last - first >= MOST_SEEDS {
-        return Err(format!("write A..B with A <= B and at most {MOST_SEEDS} seeds"));
+        return Err(format!(
+            "write A..B with A <= B and at most {MOST_SEEDS} seeds"
+        ));
     }
     Ok((first, last))
 }

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
 use reports::{ExpectationRow, Output, OutputFile, Provenance, Report};
 use scenarios::{Loaded, Outcome, Variant};
+use sim_core::engine::{NANOS_PER_SEC, SimDuration};
 use sim_core::result::{RunResult, Value};
 
 use crate::args::RunArgs;
@@ -59,7 +60,9 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<Exit, Failure> {
         return Ok(Exit::Bad);
     }
     for (_, loaded) in &sources {
-        output(args, loaded).check(&loaded.name).map_err(unwritten)?;
+        output(args, loaded)
+            .check(&loaded.name)
+            .map_err(unwritten)?;
     }
     let jobs = pool(args.jobs)?;
     let mut exit = Exit::Met;
@@ -70,7 +73,13 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<Exit, Failure> {
             (None, None) => vec![loaded.scenario.seed],
         };
         let only = &args.only;
-        let plan = Plan { source: &source, loaded, only, seeds, png: args.png };
+        let plan = Plan {
+            source: &source,
+            loaded,
+            only,
+            seeds,
+            png: args.png,
+        };
         exit = exit.max(run_one(&plan, args, &jobs, talk)?);
     }
     Ok(exit)
@@ -91,7 +100,9 @@ fn run_one(
     output.write(&report, &files).map_err(unwritten)?;
     if args.json {
         let summary = files.iter().find(|file| file.name == "summary.json");
-        print(&summary.map_or_else(String::new, |file| String::from_utf8_lossy(&file.bytes).into_owned()))?;
+        print(&summary.map_or_else(String::new, |file| {
+            String::from_utf8_lossy(&file.bytes).into_owned()
+        }))?;
     } else if !talk.quiet {
         let width = terminal_width();
         print(&reports::table::summary(&report, width, talk.color_out))?;
@@ -118,10 +129,13 @@ pub(crate) fn play(
         .flat_map(|seed| variants.iter().map(move |variant| (*seed, *variant)))
         .collect();
     let bar = progress(&runs, talk);
+    let loaded = &plan.loaded;
     let play_one = |(seed, variant): &(u64, &Variant)| {
-        let config = plan.loaded.lower(variant, *seed);
+        let config = loaded.lower(variant, *seed);
         let (outcome, took) = timed(|| {
-            catch_unwind(AssertUnwindSafe(|| sim_core::run::run(&config, &|_| bar.inc(1))))
+            catch_unwind(AssertUnwindSafe(|| {
+                sim_core::run::run(&config, &|_| bar.inc(1))
+            }))
         });
         let mut result = outcome.map_err(|_| broken(&variant.name, *seed))?;
         result.name.clone_from(&variant.name);
@@ -151,16 +165,29 @@ fn chosen<'a>(loaded: &'a Loaded, only: &[String]) -> Vec<&'a Variant> {
 }
 
 fn check_only(loaded: &Loaded, only: &[String]) -> Result<(), Failure> {
-    let unknown: Vec<&String> =
-        only.iter().filter(|name| loaded.variant(name).is_none()).collect();
+    let unknown: Vec<&String> = only
+        .iter()
+        .filter(|name| loaded.variant(name).is_none())
+        .collect();
     if unknown.is_empty() {
         return Ok(());
     }
-    let names: Vec<_> = loaded.variants.iter().map(|variant| format!("`{}`", variant.name)).collect();
+    let names: Vec<_> = loaded
+        .variants
+        .iter()
+        .map(|variant| format!("`{}`", variant.name))
+        .collect();
     let lines = unknown.iter().map(|name| {
-        format!("error: {} has no run `{name}`\nhelp: its runs: {}", loaded.name, names.join(", "))
+        format!(
+            "error: {} has no run `{name}`\nhelp: its runs: {}",
+            loaded.name,
+            names.join(", ")
+        )
     });
-    Err(Failure::new(Exit::Bad, lines.collect::<Vec<_>>().join("\n")))
+    Err(Failure::new(
+        Exit::Bad,
+        lines.collect::<Vec<_>>().join("\n"),
+    ))
 }
 
 /// The claims over all seeds: what holds for each passes, what fails for each fails, the rest is
@@ -168,15 +195,9 @@ fn check_only(loaded: &Loaded, only: &[String]) -> Result<(), Failure> {
 fn judge_seeds(loaded: &Loaded, results: &[RunResult], runs: usize) -> Vec<ExpectationRow> {
     let mut rows: Vec<ExpectationRow> = Vec::new();
     for (index, of_seed) in results.chunks(runs).enumerate() {
-        let ran = |name: &str| of_seed.iter().any(|result| result.name == name);
-        let outcomes = loaded.evaluate(of_seed).into_iter().filter(|outcome| {
-            let other = match &outcome.bound {
-                scenarios::Bound::Run(name, _) => ran(name),
-                _ => true,
-            };
-            ran(&outcome.run) && other
-        });
-        let of_seed: Vec<ExpectationRow> = outcomes.map(row).collect();
+        // Claims about runs that were not asked for are skipped.
+        let outcomes = loaded.evaluate(of_seed);
+        let of_seed: Vec<ExpectationRow> = outcomes.into_iter().filter_map(row).collect();
         if index == 0 {
             rows = of_seed;
             continue;
@@ -190,16 +211,22 @@ fn judge_seeds(loaded: &Loaded, results: &[RunResult], runs: usize) -> Vec<Expec
     rows
 }
 
-fn row(outcome: Outcome) -> ExpectationRow {
+fn row(outcome: Outcome) -> Option<ExpectationRow> {
     use reports::{Bound, Op, Verdict};
     let (bound, than) = match outcome.bound {
         scenarios::Bound::Number(number) => (Bound::One(number), None),
         scenarios::Bound::Range(low, high) => (Bound::Range(low, high), None),
-        scenarios::Bound::Run(name, value) => {
-            (Bound::One(value.map_or(f64::INFINITY, Value::as_f64)), Some(name))
-        }
+        scenarios::Bound::Run(name, value) => (
+            Bound::One(value.map_or(f64::INFINITY, Value::as_f64)),
+            Some(name),
+        ),
     };
-    ExpectationRow {
+    let verdict = match outcome.verdict {
+        scenarios::Verdict::Pass => Verdict::Pass,
+        scenarios::Verdict::Fail => Verdict::Fail,
+        scenarios::Verdict::Skipped => return None,
+    };
+    Some(ExpectationRow {
         run: outcome.run,
         metric: outcome.metric,
         op: match outcome.op {
@@ -212,11 +239,8 @@ fn row(outcome: Outcome) -> ExpectationRow {
         bound,
         than,
         measured: outcome.measured.unwrap_or(Value::Never),
-        verdict: match outcome.verdict {
-            scenarios::Verdict::Pass => Verdict::Pass,
-            scenarios::Verdict::Fail => Verdict::Fail,
-        },
-    }
+        verdict,
+    })
 }
 
 fn judge(rows: &[ExpectationRow]) -> Exit {
@@ -242,7 +266,8 @@ pub(crate) fn report<'a>(
         scenario: &plan.loaded.name,
         title: &scenario.title,
         seed: plan.seeds[0],
-        duration_s: sim_core::engine::SimDuration::from(scenario.duration).as_secs_f64(),
+        seeds: (plan.seeds[0], plan.seeds[plan.seeds.len() - 1]),
+        duration_s: SimDuration(scenario.duration.0).as_secs_f64(),
         resolution_ms: plan.loaded.resolution.0 / 1_000_000,
         runs: &played.results,
         expectations: &played.rows,
@@ -291,24 +316,37 @@ pub(crate) fn unwritten(error: reports::OutputError) -> Failure {
 fn broken(run: &str, seed: u64) -> Failure {
     Failure::new(
         Exit::Broken,
-        format!("error: an invariant of the model broke in `{run}` at seed {seed}; please report this with the scenario"),
+        format!(
+            "error: an invariant of the model broke in `{run}` at seed {seed}; please report this with the scenario"
+        ),
     )
 }
 
 fn progress(runs: &[(u64, &Variant)], talk: Talk) -> ProgressBar {
-    let seconds = |variant: &Variant| {
-        sim_core::engine::SimDuration::from(variant.scenario.duration).0 / 1_000_000_000
-    };
+    let seconds = |variant: &Variant| variant.scenario.duration.0 / NANOS_PER_SEC;
     let total = runs.iter().map(|(_, variant)| seconds(variant)).sum();
     // Hidden unless standard error is a terminal.
-    let target = if talk.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let target = if talk.quiet {
+        ProgressDrawTarget::hidden()
+    } else {
+        ProgressDrawTarget::stderr()
+    };
     let style = ProgressStyle::with_template("{bar:40} {percent:>3} % of {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let runs = if runs.len() == 1 { "1 run".to_owned() } else { format!("{} runs", runs.len()) };
-    ProgressBar::with_draw_target(Some(total), target).with_style(style).with_message(runs)
+    let runs = if runs.len() == 1 {
+        "1 run".to_owned()
+    } else {
+        format!("{} runs", runs.len())
+    };
+    ProgressBar::with_draw_target(Some(total), target)
+        .with_style(style)
+        .with_message(runs)
 }
 
-#[expect(clippy::disallowed_types, reason = "the speed of the program itself is wall time")]
+#[expect(
+    clippy::disallowed_types,
+    reason = "the speed of the program itself is wall time"
+)]
 fn timed<R>(act: impl FnOnce() -> R) -> (R, Duration) {
     let began = std::time::Instant::now();
     let result = act();
@@ -319,7 +357,10 @@ fn timed<R>(act: impl FnOnce() -> R) -> (R, Duration) {
 fn speed(run: &str, seed: u64, result: &RunResult, took: Duration) -> String {
     let events = result.events_processed;
     let seconds = took.as_secs_f64().max(1e-9);
-    let records = result.summary.get("records_offered").map_or(0.0, |value| value.as_f64());
+    let records = result
+        .summary
+        .get("records_offered")
+        .map_or(0.0, |value| value.as_f64());
     format!(
         "{run}, seed {seed}: {events} events in {seconds:.3} s, {:.2} M events/s, {:.1} M records/s",
         events as f64 / seconds / 1e6,
@@ -327,17 +368,13 @@ fn speed(run: &str, seed: u64, result: &RunResult, took: Duration) -> String {
     )
 }
 
+/// Columns of the terminal; 100 where there is none.
 fn terminal_width() -> usize {
-    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-    let (_, terminal) = console_size();
+    let columns = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let terminal = console::Term::stdout()
+        .size_checked()
+        .map(|(_, columns)| usize::from(columns));
     columns.or(terminal).unwrap_or(100).clamp(60, 200)
-}
-
-fn console_size() -> (Option<usize>, Option<usize>) {
-    use std::io::IsTerminal;
-    if !std::io::stdout().is_terminal() {
-        return (None, None);
-    }
-    let size = indicatif::TermLike::width(&StdoutWidth);
-    (None, (size > 0).then_some(usize::from(size)))
 }

@@ -2,7 +2,7 @@
 
 use sim_core::config::*;
 use sim_core::engine::{SimDuration, SimTime};
-use sim_core::result::{RunResult, Summary};
+use sim_core::result::{RunResult, Summary, Value};
 
 pub(crate) fn secs(secs: u64) -> SimDuration {
     SimDuration::from_secs(secs)
@@ -137,4 +137,12 @@ pub(crate) fn run(config: &WorldConfig) -> RunResult {
 /// A metric of the whole run.
 pub(crate) fn metric(summary: &Summary, name: &str) -> f64 {
     summary[name].as_f64()
+}
+
+/// A count of the whole run.
+pub(crate) fn count(summary: &Summary, name: &str) -> u64 {
+    match summary[name] {
+        Value::Count(count) => count,
+        other @ (Value::Number(_) | Value::Never) => panic!("{name} is no count: {other:?}"),
+    }
 }

@@ -25,6 +25,7 @@ struct Manifest<'a> {
     model_hash: &'a str,
     scenario: &'a str,
     seed: u64,
+    seeds: (u64, u64),
     sets: Vec<Set>,
     only: &'a [String],
     files: Vec<Entry>,
@@ -69,9 +70,9 @@ pub struct Earlier {
     /// Hash of its model.
     #[serde(default)]
     pub model_hash: String,
-    /// Seed of all runs.
+    /// First and last seed.
     #[serde(default)]
-    pub seed: u64,
+    pub seeds: (u64, u64),
     /// Changes from the command line.
     #[serde(default)]
     pub sets: Vec<Set>,
@@ -86,6 +87,14 @@ pub struct Earlier {
     pub inputs: BTreeMap<String, String>,
 }
 
+impl Earlier {
+    /// All seeds that were run.
+    #[must_use]
+    pub fn seeds(&self) -> Vec<u64> {
+        (self.seeds.0..=self.seeds.1.max(self.seeds.0)).collect()
+    }
+}
+
 /// The manifest of those files.
 pub fn file(report: &Report<'_>, files: &[OutputFile]) -> Result<OutputFile, serde_json::Error> {
     let mut entries: Vec<Entry> = files.iter().map(entry).collect();
@@ -97,11 +106,15 @@ pub fn file(report: &Report<'_>, files: &[OutputFile]) -> Result<OutputFile, ser
         model_hash: report.provenance.model_hash,
         scenario: report.scenario,
         seed: report.seed,
+        seeds: report.seeds,
         sets: report
             .provenance
             .sets
             .iter()
-            .map(|(path, value)| Set { path: path.clone(), value: value.clone() })
+            .map(|(path, value)| Set {
+                path: path.clone(),
+                value: value.clone(),
+            })
             .collect(),
         only: report.provenance.only,
         files: entries,

@@ -14,8 +14,10 @@ pub struct Report<'a> {
     pub scenario: &'a str,
     /// The scenario's title, for people.
     pub title: &'a str,
-    /// The seed of all runs.
+    /// The seed of the runs shown.
     pub seed: u64,
+    /// All seeds that the expectations were judged on: first and last.
+    pub seeds: (u64, u64),
     /// Simulated seconds.
     pub duration_s: f64,
     /// The grid on which records arrive, in milliseconds; 0 is record by record.

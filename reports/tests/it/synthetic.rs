@@ -317,6 +317,8 @@ pub fn expectations() -> Vec<ExpectationRow> {
 }
 
 /// A report of those runs.
+static NO_INPUTS: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
+
 pub fn report<'a>(
     runs: &'a [RunResult],
     expectations: &'a [ExpectationRow],
@@ -326,12 +328,15 @@ pub fn report<'a>(
         scenario: "hot_key",
         title: "Hot key on a provisioned Kinesis stream",
         seed: 42,
+        seeds: (42, 42),
         duration_s: 1_800.0,
         resolution_ms: 20,
         runs,
         expectations,
         png: false,
         provenance: Provenance {
+            only: &[],
+            inputs: &NO_INPUTS,
             version: "0.1.0",
             model_hash: "0123456789abcdef",
             scenario_source: "Scenario(title: \"Hot key\")\n",

@@ -100,10 +100,10 @@ pub(super) fn shape_workload(config: &WorldConfig, producer: usize) -> (Vec<Fact
 #[must_use]
 pub(crate) fn marks(config: &WorldConfig) -> Vec<Mark> {
     let mark = |entry: &crate::config::TimelineEntry| {
-        let ramp = match &entry.what {
-            Happening::RateFactor { ramp, .. } => *ramp,
-            _ => SimDuration::ZERO,
-        };
+        let mut ramp = SimDuration::ZERO;
+        if let Happening::RateFactor { ramp: over, .. } = &entry.what {
+            ramp = *over;
+        }
         let until = match entry.lasts {
             Some(lasts) => Some(entry.at + lasts),
             None if ramp.0 > 0 => Some(entry.at + ramp),
