@@ -113,6 +113,9 @@ pub(crate) fn check(scenario: &Scenario, names: &Names, profiles: &Profiles) -> 
         findings: Vec::new(),
     };
     checker.whole();
+    if checker.is_crowded() {
+        return checker.findings;
+    }
     for (name, System::Kinesis(kinesis)) in &scenario.systems {
         checker.stream(&root("systems").name(name), kinesis);
     }
@@ -247,6 +250,18 @@ impl Checker<'_> {
                 self.error(path, "a name holds no control characters".to_owned());
             }
         }
+    }
+
+    /// Whether there is so much of something that looking at each would take long.
+    fn is_crowded(&self) -> bool {
+        let scenario = self.scenario;
+        let most = [
+            scenario.systems.len(),
+            scenario.producers.len(),
+            scenario.consumers.len(),
+            scenario.sinks.len(),
+        ];
+        most.into_iter().any(|count| count > MAX_MEMBERS)
     }
 
     fn name(&mut self, path: Path, name: &str) {

@@ -17,7 +17,7 @@ use crate::units::shortened;
 /// Maps from names that the author chose.
 const NAME_MAPS: [&str; 5] = ["systems", "producers", "consumers", "sinks", "mitigations"];
 /// Paths that are compared to find the nearest.
-const MOST_COMPARED: usize = 5_000;
+const MOST_COMPARED: usize = 1_000;
 
 /// Why a change cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -258,14 +258,14 @@ impl NoWay {
 fn nearest_paths<'a>(wanted: &str, paths: &'a [String]) -> Vec<&'a str> {
     let last = |path: &str| path.rsplit(['.', ']']).next().unwrap_or("").to_owned();
     let wanted_last = last(wanted);
+    let start = |path: &str| path.chars().take(60).collect::<String>();
+    let wanted_start = start(wanted);
     let mut ranked: Vec<_> = paths
         .iter()
         .take(MOST_COMPARED)
         .map(|path| {
             let ends_alike = last(path) == wanted_last;
-            let cut: String = path.chars().take(100).collect();
-            let wanted: String = wanted.chars().take(100).collect();
-            let distance = strsim::damerau_levenshtein(&wanted, &cut);
+            let distance = strsim::damerau_levenshtein(&wanted_start, &start(path));
             (!ends_alike, distance, path.as_str())
         })
         .filter(|(differs, distance, path)| !differs || *distance <= 1 + path.len() / 4)
