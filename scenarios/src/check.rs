@@ -436,14 +436,17 @@ impl Checker<'_> {
                 if hash_keys.is_empty() {
                     self.error(path.clone(), "there is no hash key".to_owned());
                 }
-                for (index, key) in hash_keys.iter().enumerate() {
+                let wrong = |key: &str| {
                     let decimal = key.bytes().all(|it| it.is_ascii_digit());
                     let canonical = key == "0" || !key.starts_with('0');
-                    if !decimal || !canonical || key.parse::<u128>().is_err() {
-                        let message = format!("`{}` is no hash key", shortened(key));
-                        self.error(path.index(index), message).help =
-                            Some("a decimal number below 2^128, in quotes (N-W-2)".to_owned());
-                    }
+                    !decimal || !canonical || key.parse::<u128>().is_err()
+                };
+                // One mistake is often made throughout: a few of them say it.
+                let all = hash_keys.iter().enumerate();
+                for (index, key) in all.filter(|it| wrong(it.1)).take(5) {
+                    let message = format!("`{}` is no hash key", shortened(key));
+                    self.error(path.index(index), message).help =
+                        Some("a decimal number below 2^128, in quotes (N-W-2)".to_owned());
                 }
             }
         }

@@ -333,14 +333,26 @@ impl Loader<'_> {
         for step in &path.0 {
             found = match step {
                 Step::Name(name) => found.name(name),
-                Step::Index(index) => {
-                    let read = |it: &usize| !self.unread.contains(&found.index(*it));
-                    let place = (0..).filter(read).nth(*index);
-                    found.index(place.unwrap_or(*index))
-                }
+                Step::Index(index) => found.index(self.place_in_file(&found, *index)),
             };
         }
         found
+    }
+
+    /// The place in a list of the file of an element that was read.
+    fn place_in_file(&self, list: &Path, index: usize) -> usize {
+        let mut unread: Vec<usize> = Vec::new();
+        for path in &self.unread {
+            if let Some((Step::Index(place), parent)) = path.0.split_last()
+                && parent == list.0.as_slice()
+            {
+                unread.push(*place);
+            }
+        }
+        unread.sort_unstable();
+        unread.dedup();
+        let pass = |place: usize, unread: usize| place + usize::from(unread <= place);
+        unread.into_iter().fold(index, pass)
     }
 
     fn report(&mut self, mut finding: Finding, cause: &Cause) {

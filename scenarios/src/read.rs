@@ -16,8 +16,8 @@ use crate::units::{Bytes, shortened};
 
 /// Largest file that is read.
 pub(crate) const MAX_FILE: Bytes = Bytes(1 << 20);
-/// Structural problems that are looked for in one file.
-const MOST_PROBLEMS: usize = 50;
+/// Times that a file is read, each without what was wrong before.
+const MOST_READS: usize = 200;
 
 /// What a text holds.
 #[derive(Clone, Debug)]
@@ -165,7 +165,7 @@ impl Reader<'_> {
 
     fn read(&mut self) {
         let mut expansion = Expansion::of(self.scan, self.text);
-        for _ in 0..MOST_PROBLEMS {
+        for _ in 0..MOST_READS {
             let expanded = expansion.apply(&self.working, &self.blanked_spans);
             let wrong = match options().from_str::<Scenario>(&expanded.text) {
                 Ok(scenario) => {
@@ -195,6 +195,10 @@ impl Reader<'_> {
                 return;
             }
         }
+        let end = self.text.len();
+        let message = format!("more may be wrong: looking stopped after {MOST_READS} rounds");
+        let problem = error(&Path::default(), end..end, message);
+        self.parsed.problems.push(problem);
     }
 
     #[expect(

@@ -100,26 +100,45 @@ fn friendly(message: &str) -> String {
 }
 
 fn all_candidates(tree: &Value, path: &Path, text: &str) -> Vec<Value> {
-    // Only the path matters here; a step that leads nowhere ends it.
-    let mut plain = Path::default();
-    let _ = put(&mut tree.clone(), &path.0, &mut plain, Value::Null);
+    let (plain, there) = walk(tree, path);
     let mut found = candidates(&plain, text);
+    let variant = there.and_then(|value| variant_of(value, &plain));
+    let of_text = |it: &String| there.is_some_and(|value| value[it].is_string());
     // `Exponential("1ms")` stays exponential; a rate from a file does not stay one.
-    if let Some(variant) = scalar_variant_at(tree, &plain).filter(|it| it != "Csv") {
+    if let Some(variant) = variant.filter(|it| it != "Csv" && of_text(it)) {
         found.insert(0, json!({ variant: text }));
     }
     found
 }
 
-/// The variant at a path, if it holds one plain value.
-fn scalar_variant_at(tree: &Value, path: &Path) -> Option<String> {
-    let mut found = None;
-    collect(tree, &Path::default(), &mut |at, value| {
-        if at == path {
-            found = variant_of(value, at).filter(|it| value[it].is_string());
+/// A path without names of variants, and the value there.
+fn walk<'t>(tree: &'t Value, path: &Path) -> (Path, Option<&'t Value>) {
+    let mut plain = Path::default();
+    let mut here = Some(tree);
+    for step in &path.0 {
+        let variant = here.and_then(|value| variant_of(value, &plain));
+        let inside = match (&variant, here) {
+            (Some(variant), Some(value)) => value.get(variant),
+            (None, _) | (_, None) => here,
+        };
+        match step {
+            Step::Name(name) => {
+                let unit = here.is_some_and(Value::is_string);
+                if is_variant_name(name) && (variant.is_some() || unit) {
+                    let same = variant.as_ref() == Some(name);
+                    here = if same { here } else { None };
+                    continue;
+                }
+                here = inside.and_then(|value| value.get(name));
+                plain = plain.name(name);
+            }
+            Step::Index(index) => {
+                here = inside.and_then(|value| value.get(index));
+                plain = plain.index(*index);
+            }
         }
-    });
-    found
+    }
+    (plain, here)
 }
 
 /// What a text may stand for, the most likely first: number or bool, RON, text.
