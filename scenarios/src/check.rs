@@ -113,6 +113,9 @@ pub(crate) fn check(scenario: &Scenario, names: &Names, profiles: &Profiles) -> 
         findings: Vec::new(),
     };
     checker.whole();
+    if checker.is_crowded() {
+        return checker.findings;
+    }
     for (name, System::Kinesis(kinesis)) in &scenario.systems {
         checker.stream(&root("systems").name(name), kinesis);
     }
@@ -247,6 +250,18 @@ impl Checker<'_> {
                 self.error(path, "a name holds no control characters".to_owned());
             }
         }
+    }
+
+    /// Whether there is so much of something that looking at each would take long.
+    fn is_crowded(&self) -> bool {
+        let scenario = self.scenario;
+        let most = [
+            scenario.systems.len(),
+            scenario.producers.len(),
+            scenario.consumers.len(),
+            scenario.sinks.len(),
+        ];
+        most.into_iter().any(|count| count > MAX_MEMBERS)
     }
 
     fn name(&mut self, path: Path, name: &str) {
@@ -421,14 +436,17 @@ impl Checker<'_> {
                 if hash_keys.is_empty() {
                     self.error(path.clone(), "there is no hash key".to_owned());
                 }
-                for (index, key) in hash_keys.iter().enumerate() {
+                let wrong = |key: &str| {
                     let decimal = key.bytes().all(|it| it.is_ascii_digit());
                     let canonical = key == "0" || !key.starts_with('0');
-                    if !decimal || !canonical || key.parse::<u128>().is_err() {
-                        let message = format!("`{}` is no hash key", shortened(key));
-                        self.error(path.index(index), message).help =
-                            Some("a decimal number below 2^128, in quotes (N-W-2)".to_owned());
-                    }
+                    !decimal || !canonical || key.parse::<u128>().is_err()
+                };
+                // One mistake is often made throughout: a few of them say it.
+                let all = hash_keys.iter().enumerate();
+                for (index, key) in all.filter(|it| wrong(it.1)).take(5) {
+                    let message = format!("`{}` is no hash key", shortened(key));
+                    self.error(path.index(index), message).help =
+                        Some("a decimal number below 2^128, in quotes (N-W-2)".to_owned());
                 }
             }
         }

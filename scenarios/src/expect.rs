@@ -375,3 +375,111 @@ impl Outcome {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(name: &str, metric: &str, value: Value) -> RunResult {
+        RunResult {
+            name: name.to_owned(),
+            summary: Summary::from([(metric.to_owned(), value)]),
+            ..RunResult::default()
+        }
+    }
+
+    fn claims(text: &str) -> Vec<Claim> {
+        crate::source::options().from_str(text).unwrap()
+    }
+
+    fn verdicts(claims_text: &str, results: &[RunResult]) -> Vec<Verdict> {
+        let claims = claims(claims_text);
+        claims.iter().map(|it| judge(it, results).verdict).collect()
+    }
+
+    use Verdict::{Fail, Pass, Skipped};
+
+    #[test]
+    fn comparisons_are_strict() {
+        let results = [run("baseline", "throttled_ratio", Value::Number(0.25))];
+        let text = r#"[
+            Above("baseline", "throttled_ratio", "24.9%"),
+            Above("baseline", "throttled_ratio", "25%"),
+            Below("baseline", "throttled_ratio", "25%"),
+            Between("baseline", "throttled_ratio", "20%", "30%"),
+            Between("baseline", "throttled_ratio", "25%", "30%"),
+        ]"#;
+        assert_eq!(verdicts(text, &results), [Pass, Fail, Fail, Pass, Fail]);
+    }
+
+    #[test]
+    fn what_never_happened_is_infinite() {
+        let results = [run("baseline", "lag_recovery_s", Value::Never)];
+        let text = r#"[
+            Above("baseline", "lag_recovery_s", "1h"),
+            Below("baseline", "lag_recovery_s", "1h"),
+            Below("baseline", "lag_recovery_s", "never"),
+        ]"#;
+        assert_eq!(verdicts(text, &results), [Pass, Fail, Fail]);
+        let results = [run("baseline", "lag_recovery_s", Value::Number(59.0))];
+        assert_eq!(verdicts(text, &results), [Fail, Pass, Pass]);
+    }
+
+    #[test]
+    fn a_run_is_compared_with_another_and_skipped_if_one_was_left_out() {
+        let text = r#"[
+            Lower("salt", "records_lost", "baseline"),
+            Higher("salt", "records_lost", "baseline"),
+        ]"#;
+        let both = [
+            run("baseline", "records_lost", Value::Count(5)),
+            run("salt", "records_lost", Value::Count(4)),
+        ];
+        assert_eq!(verdicts(text, &both), [Pass, Fail]);
+        assert_eq!(verdicts(text, &both[1..]), [Skipped, Skipped]);
+    }
+
+    #[test]
+    fn a_metric_that_was_not_measured_fails() {
+        let results = [run("baseline", "records_lost", Value::Count(5))];
+        let text = r#"[Below("baseline", "records_refused", 5)]"#;
+        assert_eq!(verdicts(text, &results), [Fail]);
+    }
+
+    #[test]
+    fn a_member_is_addressed_by_section_and_name() {
+        let mut result = run("baseline", "records_lost", Value::Count(5));
+        let of_web = Summary::from([("records_lost".to_owned(), Value::Count(7))]);
+        result.producers.insert("web".to_owned(), of_web);
+        let text = r#"[Above("baseline", "producers.web.records_lost", 6)]"#;
+        let outcome = judge(&claims(text)[0], &[result]);
+        assert_eq!(outcome.measured, Some(Value::Count(7)));
+        assert_eq!(outcome.to_json()["verdict"], "pass");
+        assert_eq!(outcome.to_json()["op"], "above");
+        assert_eq!(outcome.to_json()["bound"], 6.0);
+    }
+
+    #[test]
+    fn a_bound_is_read_in_the_unit_of_its_metric() {
+        let text = |text: &str| ConfigValue::Text(text.to_owned());
+        assert_eq!(read_bound(Unit::Ratio, &text("25%")), Ok(0.25));
+        assert_eq!(read_bound(Unit::Seconds, &text("1m30s")), Ok(90.0));
+        assert_eq!(read_bound(Unit::Millis, &text("1m")), Ok(60_000.0));
+        assert_eq!(read_bound(Unit::Bytes, &text("1KiB")), Ok(1_024.0));
+        assert_eq!(read_bound(Unit::Usd, &text("$12.50")), Ok(12.5));
+        assert_eq!(read_bound(Unit::Count, &ConfigValue::Whole(7)), Ok(7.0));
+        assert_eq!(read_bound(Unit::Millis, &text("never")), Ok(f64::INFINITY));
+        for (unit, bound) in [
+            (Unit::Count, text("7")),
+            (Unit::Count, ConfigValue::Whole(-1)),
+            (Unit::Count, text("never")),
+            (Unit::Ratio, ConfigValue::Real(0.25)),
+            (Unit::Seconds, ConfigValue::Whole(60)),
+            (Unit::Usd, text("12.50")),
+            (Unit::Usd, text("$-1")),
+            (Unit::Usd, text("$inf")),
+        ] {
+            assert!(read_bound(unit, &bound).is_err(), "{bound}");
+        }
+    }
+}

@@ -35,6 +35,8 @@ const SHARED: [&str; 9] = [
     "folklore",
     "sources",
 ];
+/// Findings of a baseline beyond which its mitigations are not looked at.
+const MOST_FINDINGS: usize = 100;
 /// Changes that all mitigations together may make.
 const MAX_CHANGES: usize = 1_000;
 
@@ -227,6 +229,9 @@ impl Loader<'_> {
             self.problem(&root("mitigations"), message);
             return variants;
         }
+        if self.causes.len() > MOST_FINDINGS {
+            return variants;
+        }
         let known = self.causes.clone();
         for (name, changes) in &baseline.mitigations {
             self.causes.clone_from(&known);
@@ -328,14 +333,26 @@ impl Loader<'_> {
         for step in &path.0 {
             found = match step {
                 Step::Name(name) => found.name(name),
-                Step::Index(index) => {
-                    let read = |it: &usize| !self.unread.contains(&found.index(*it));
-                    let place = (0..).filter(read).nth(*index);
-                    found.index(place.unwrap_or(*index))
-                }
+                Step::Index(index) => found.index(self.place_in_file(&found, *index)),
             };
         }
         found
+    }
+
+    /// The place in a list of the file of an element that was read.
+    fn place_in_file(&self, list: &Path, index: usize) -> usize {
+        let mut unread: Vec<usize> = Vec::new();
+        for path in &self.unread {
+            if let Some((Step::Index(place), parent)) = path.0.split_last()
+                && parent == list.0.as_slice()
+            {
+                unread.push(*place);
+            }
+        }
+        unread.sort_unstable();
+        unread.dedup();
+        let pass = |place: usize, unread: usize| place + usize::from(unread <= place);
+        unread.into_iter().fold(index, pass)
     }
 
     fn report(&mut self, mut finding: Finding, cause: &Cause) {
@@ -519,5 +536,131 @@ fn changed(scenario: &Scenario, change: &Change) -> Result<Scenario, SetError> {
             });
             Ok(scenario)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Happening;
+
+    const GOOD: &str = include_str!("../hot_key.ron");
+
+    fn no_file(_: &str) -> Result<String, String> {
+        Err("no such file".to_owned())
+    }
+
+    #[test]
+    fn the_baseline_comes_first_and_mitigations_in_the_order_of_the_file() {
+        let loaded = load("a/hot_key.ron", GOOD, &[], &no_file).unwrap();
+        assert_eq!(loaded.name, "hot_key");
+        let names: Vec<_> = loaded.variants.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "baseline",
+                "salt the key x8",
+                "switch to on-demand at +3m",
+                "split the hot shard at +3m"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_action_of_a_mitigation_follows_the_timeline_of_the_file() {
+        let loaded = load("x.ron", GOOD, &[], &no_file).unwrap();
+        let split = loaded.variant("split the hot shard at +3m").unwrap();
+        let timeline = &split.scenario.timeline;
+        assert_eq!(timeline.len(), 2);
+        assert_eq!(timeline[0], loaded.scenario.timeline[0]);
+        assert_eq!(
+            timeline[1].what,
+            Happening::SplitHottestShard("clicks".into())
+        );
+        assert_eq!(timeline[1].at.to_string(), "8m");
+    }
+
+    #[test]
+    fn a_change_of_the_command_line_holds_in_all_runs() {
+        let sets = [("producers.web.instances".to_owned(), "2".to_owned())];
+        let loaded = load("x.ron", GOOD, &sets, &no_file).unwrap();
+        for variant in &loaded.variants {
+            assert_eq!(
+                variant.scenario.producers["web"].instances, 2,
+                "{}",
+                variant.name
+            );
+        }
+    }
+
+    #[test]
+    fn rates_are_read_from_the_file_that_the_scenario_names() {
+        let text = GOOD.replacen("\"6000/s\"", "Csv(\"rates/web.csv\")", 1);
+        let read = |path: &str| match path {
+            "rates/web.csv" => Ok("seconds,rate\n0,100\n60,200\n".to_owned()),
+            _ => Err("no such file".to_owned()),
+        };
+        let loaded = load("x.ron", &text, &[], &read).unwrap();
+        let world = loaded.lower(&loaded.variants[0], 1);
+        // Millionths of a record per second.
+        let rates: Vec<_> = world.producers[0]
+            .rate
+            .knots
+            .iter()
+            .map(|it| it.1)
+            .collect();
+        assert_eq!(rates, [100_000_000, 200_000_000]);
+        let problems = load("x.ron", &text, &[], &no_file).unwrap_err();
+        assert_eq!(
+            problems.list[0].message,
+            "cannot use `rates/web.csv`: no such file"
+        );
+    }
+
+    #[test]
+    fn a_mitigation_changes_what_runs_and_not_how_it_is_judged() {
+        for path in ["duration", "seed", "expect[0]", "mitigations"] {
+            let text = GOOD.replacen("producers.web.salt", path, 1);
+            let problems = load("x.ron", &text, &[], &no_file).unwrap_err();
+            let message = &problems.list[0].message;
+            assert!(
+                message.starts_with("all runs of a scenario share its"),
+                "{message}"
+            );
+        }
+        let text = GOOD.replacen(
+            "SplitHottestShard(\"clicks\")",
+            "KillWorkers(consumer: \"profiles\", workers: 1)",
+            1,
+        );
+        let problems = load("x.ron", &text, &[], &no_file).unwrap_err();
+        let message = "a mitigation acts; what breaks stands in the timeline";
+        assert_eq!(problems.list[0].message, message);
+    }
+
+    #[test]
+    fn each_change_answers_for_what_it_brings_about() {
+        // The first change is fine; the second asks for more workers than there are.
+        let from = "[Set(\"producers.web.salt\", \"8\")]";
+        let to = "[Set(\"consumers.profiles.workers\", \"3\"), \
+                  At(\"8m\", StopWorkers(consumer: \"profiles\", workers: 4))]";
+        let text = GOOD.replacen(from, to, 1);
+        let problems = load("x.ron", &text, &[], &no_file).unwrap_err();
+        assert_eq!(problems.list.len(), 1, "{problems}");
+        let problem = &problems.list[0];
+        assert_eq!(problem.path, "mitigations.salt the key x8[1][1].workers");
+        assert_eq!(problem.message, "4 is out of range: 1 to 3");
+        assert_eq!(&text[problem.span.clone().unwrap()], "4");
+    }
+
+    #[test]
+    fn a_place_in_a_list_is_that_of_the_file_even_behind_what_cannot_be_read() {
+        let from = "timeline: [";
+        let to = "timeline: [(at: \"1m\", what: Nonsense), \
+                  (at: \"40m\", what: SplitHottestShard(\"clicks\")),";
+        let text = GOOD.replacen(from, to, 1);
+        let problems = load("x.ron", &text, &[], &no_file).unwrap_err();
+        let paths: Vec<_> = problems.list.iter().map(|it| it.path.as_str()).collect();
+        assert_eq!(paths, ["timeline[0].what", "timeline[1].at"], "{problems}");
     }
 }

@@ -114,7 +114,7 @@ fn producer(
         name: name.to_owned(),
         stream: index(&scenario.systems, &producer.to),
         instances: producer.instances,
-        flows: flows(scenario, producer),
+        flows: flows(scenario)(producer),
         rate: profile(&producer.rate, scenario.duration, profiles),
         arrivals: match producer.arrivals {
             Arrivals::Even => sim::Arrivals::Even,
@@ -409,10 +409,10 @@ pub(crate) fn records(scenario: &Scenario, profiles: &Profiles) -> u128 {
 
 /// Clumps times partitions on a grid: duration / W x flows x partitions, over all producers.
 pub(crate) fn parts(scenario: &Scenario, grid: Dur) -> u128 {
-    parts_with(scenario, grid, |producer| flows(scenario, producer))
+    parts_with(scenario, grid, flows(scenario))
 }
 
-fn parts_with(scenario: &Scenario, grid: Dur, flows: impl Fn(&Producer) -> u32) -> u128 {
+fn parts_with(scenario: &Scenario, grid: Dur, flows: fn(&Producer) -> u32) -> u128 {
     let cells = u128::from(scenario.duration.0 / grid.0.max(1));
     let producers = scenario.producers.values();
     let touched: u128 = producers
@@ -439,16 +439,194 @@ pub(crate) fn shards_on_demand(on_demand: &OnDemand) -> u32 {
     u32::try_from(capacity.div_ceil(1_000_000)).map_or(u32::MAX, |shards| shards.max(4))
 }
 
-/// D-11: one flow per instance up to 8; beyond, or where the coarsest grid would exceed D-8, one
-/// for all.
-fn flows(scenario: &Scenario, producer: &Producer) -> u32 {
-    let own = |it: &Producer| match it.instances {
+/// How many flows a producer has (D-11): one per instance up to 8; beyond, or where the coarsest
+/// grid would exceed D-8, one for all.
+fn flows(scenario: &Scenario) -> fn(&Producer) -> u32 {
+    let own: fn(&Producer) -> u32 = |it| match it.instances {
         n if n <= MOST_FLOWS => n.max(1),
         _ => 1,
     };
     if parts_with(scenario, Dur::millis(250), own) > MOST_PARTS {
-        1
+        |_| 1
     } else {
-        own(producer)
+        own
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::{Loaded, load};
+
+    fn loaded(sets: &[(&str, &str)]) -> Loaded {
+        let sets: Vec<_> = sets
+            .iter()
+            .map(|(a, b)| ((*a).into(), (*b).into()))
+            .collect();
+        let text = include_str!("../hot_key.ron");
+        let loaded = load("hot_key.ron", text, &sets, &|_| Err("none".into()));
+        loaded.unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    fn world(sets: &[(&str, &str)]) -> sim::WorldConfig {
+        let loaded = loaded(sets);
+        loaded.lower(&loaded.variants[0], 1)
+    }
+
+    fn grid_ms(sets: &[(&str, &str)]) -> u64 {
+        world(sets).resolution.0 / 1_000_000
+    }
+
+    #[test]
+    fn the_grid_is_the_finest_that_keeps_clumps_times_shards_within_four_million() {
+        // 1,800 s x 4 flows x 10 shards = 72,000 s: 20 ms makes 3.6 M, 10 ms 7.2 M (D-16).
+        assert_eq!(grid_ms(&[]), 20);
+        // One flow: 18,000 s: 5 ms makes 3.6 M.
+        assert_eq!(grid_ms(&[("producers.web.instances", "1")]), 5);
+        // Nine instances are one flow (D-11).
+        assert_eq!(grid_ms(&[("producers.web.instances", "9")]), 5);
+        // 3,600 s x 1,000 shards at 250 ms makes 14.4 M: the coarsest, and one flow (D-16).
+        let large = [
+            ("systems.clicks.capacity.shards", "1000"),
+            ("duration", "1h"),
+        ];
+        assert_eq!(grid_ms(&large), 250);
+        assert_eq!(world(&large).producers[0].flows, 1);
+    }
+
+    #[test]
+    fn few_records_are_exact_and_a_given_grid_is_taken() {
+        // 1,800 s x 1,111/s = 1,999,800 records, 1,112/s 2,001,600; the limit is 2 M.
+        assert_eq!(grid_ms(&[("producers.web.rate", "1111/s")]), 0);
+        assert_eq!(grid_ms(&[("producers.web.rate", "1112/s")]), 20);
+        assert_eq!(grid_ms(&[("resolution", "7ms")]), 7);
+    }
+
+    #[test]
+    fn all_runs_have_the_grid_of_the_baseline() {
+        let loaded = loaded(&[]);
+        for variant in &loaded.variants {
+            assert_eq!(loaded.lower(variant, 1).resolution, loaded.resolution);
+        }
+    }
+
+    #[test]
+    fn defaults_that_hang_on_another_value_follow_it() {
+        let stream = |sets| world(sets).streams[0].clone();
+        assert_eq!(stream(&[]).reshard_time, SimDuration::from_secs(30));
+        let on_demand = [("systems.clicks.capacity", "OnDemand")];
+        assert_eq!(stream(&on_demand).reshard_time, SimDuration::ZERO);
+        assert_eq!(stream(&[]).burst_bytes, 1 << 20);
+        let large = [("systems.clicks.max_record_size", "2MiB")];
+        assert_eq!(stream(&large).burst_bytes, 10 << 20);
+    }
+
+    #[test]
+    fn defaults_of_the_libraries_are_those_of_the_facts() {
+        let world = world(&[]);
+        let sim::ClientConfig::Kpl(kpl) = &world.producers[0].client else {
+            panic!("no KPL");
+        };
+        // N-KPL-2.
+        let expected = sim::KplConfig {
+            aggregation_enabled: true,
+            aggregation_max_size: 51_200,
+            aggregation_max_count: u32::MAX,
+            collection_max_count: 500,
+            collection_max_size: 5 << 20,
+            record_max_buffered_time: SimDuration::from_millis(100),
+            record_ttl: SimDuration::from_millis(30_000),
+            rate_limit: 150,
+            max_connections: 24,
+            request_timeout: SimDuration::from_millis(6_000),
+            fail_if_throttled: false,
+        };
+        assert_eq!(*kpl, expected);
+        // N-KCL-2, N-KCL-3, N-KCL-22.
+        let kcl = &world.consumers[0];
+        assert_eq!(kcl.failover_time, SimDuration::from_millis(10_000));
+        assert_eq!(kcl.max_leases_to_steal_at_one_time, 1);
+        assert_eq!(kcl.parent_shard_poll_interval, SimDuration::from_secs(10));
+        assert_eq!(kcl.max_records, 10_000);
+        assert_eq!(kcl.retrieval, sim::Retrieval::FanOut);
+        assert!(kcl.graceful_handoff && !kcl.lease_count_based);
+        assert_eq!(kcl.graceful_handoff_timeout, SimDuration::from_secs(30));
+    }
+
+    #[test]
+    fn kcl_3_raises_the_idle_time_to_200_ms_and_kcl_2_does_not() {
+        let idle = |version, config| {
+            let sets = [
+                ("consumers.profiles.retrieval", "Polling"),
+                ("consumers.profiles.version", version),
+                (
+                    "consumers.profiles.config.idleTimeBetweenReadsInMillis",
+                    config,
+                ),
+            ];
+            match world(&sets).consumers[0].retrieval {
+                sim::Retrieval::Polling {
+                    idle_time_between_reads,
+                } => idle_time_between_reads,
+                sim::Retrieval::FanOut => panic!("fan-out"),
+            }
+        };
+        assert_eq!(idle("3", "100"), SimDuration::from_millis(200));
+        assert_eq!(idle("2", "100"), SimDuration::from_millis(100));
+        assert_eq!(idle("3", "1s"), SimDuration::from_secs(1));
+    }
+
+    #[test]
+    fn names_become_the_places_in_their_lists() {
+        let text = r#"(title: "x", duration: "1m",
+            systems: {"a": Kinesis(capacity: Provisioned(shards: 1)),
+                      "b": Kinesis(capacity: Provisioned(shards: 2))},
+            producers: {"p": (to: "a", rate: "1/s", hot_keys: {"k": "10%"}), "q": (to: "b", rate: "1/s")},
+            consumers: {"c": Kcl(from: "b", service_time: "1ms", sink: "s"),
+                        "d": Kcl(from: "a", service_time: "1ms")},
+            sinks: {"s": Sink(idempotent: false)},
+            timeline: [(at: "1s", what: SwitchMode("b", OnDemand)),
+                       (at: "2s", what: SlowConsumer(consumer: "d", factor: 2.5)),
+                       (at: "3s", what: RateFactor(producer: "q", factor: 3))])"#;
+        let loaded = load("x.ron", text, &[], &|_| Err("none".into())).unwrap();
+        let world = loaded.lower(&loaded.variants[0], 9);
+        assert_eq!(world.seed, 9);
+        assert_eq!(
+            world
+                .producers
+                .iter()
+                .map(|it| it.stream)
+                .collect::<Vec<_>>(),
+            [0, 1]
+        );
+        assert_eq!(world.producers[0].hot_keys, [("k".to_owned(), 100_000)]);
+        assert_eq!(
+            world
+                .consumers
+                .iter()
+                .map(|it| it.stream)
+                .collect::<Vec<_>>(),
+            [1, 0]
+        );
+        // Without a sink nothing can be applied twice.
+        let idempotent: Vec<_> = world
+            .consumers
+            .iter()
+            .map(|it| it.sink_idempotent)
+            .collect();
+        assert_eq!(idempotent, [false, true]);
+        assert!(matches!(
+            world.timeline[0].what,
+            sim::Happening::SwitchMode { stream: 1, .. }
+        ));
+        let slow = sim::Happening::SlowConsumer {
+            consumer: 1,
+            factor_ppm: 2_500_000,
+        };
+        assert_eq!(world.timeline[1].what, slow);
+        assert!(matches!(
+            world.timeline[2].what,
+            sim::Happening::RateFactor { producer: 1, .. }
+        ));
     }
 }

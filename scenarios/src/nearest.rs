@@ -32,7 +32,7 @@ pub fn help<'a>(word: &str, candidates: impl Iterator<Item = &'a str> + Clone) -
 }
 
 /// Longest word that is compared, in letters: comparing takes the product of both lengths.
-const LONGEST: usize = 100;
+const LONGEST: usize = 40;
 
 fn plain(word: &str) -> String {
     word.chars()

@@ -16,8 +16,8 @@ use crate::units::{Bytes, shortened};
 
 /// Largest file that is read.
 pub(crate) const MAX_FILE: Bytes = Bytes(1 << 20);
-/// Structural problems that are looked for in one file.
-const MOST_PROBLEMS: usize = 50;
+/// Times that a file is read, each without what was wrong before.
+const MOST_READS: usize = 200;
 
 /// What a text holds.
 #[derive(Clone, Debug)]
@@ -165,7 +165,7 @@ impl Reader<'_> {
 
     fn read(&mut self) {
         let mut expansion = Expansion::of(self.scan, self.text);
-        for _ in 0..MOST_PROBLEMS {
+        for _ in 0..MOST_READS {
             let expanded = expansion.apply(&self.working, &self.blanked_spans);
             let wrong = match options().from_str::<Scenario>(&expanded.text) {
                 Ok(scenario) => {
@@ -182,9 +182,12 @@ impl Reader<'_> {
                 problem.help = found.help;
                 self.parsed.problems.push(problem);
             }
-            let assumed = match &wrong.code {
-                ron::Error::MissingStructField { field, .. } if of_root => self.assumed(field),
-                _ => None,
+            let assumed = if let ron::Error::MissingStructField { field, .. } = &wrong.code
+                && of_root
+            {
+                self.assumed(field)
+            } else {
+                None
             };
             if let Some((place, text)) = assumed {
                 expansion.add(place, &text);
@@ -192,6 +195,10 @@ impl Reader<'_> {
                 return;
             }
         }
+        let end = self.text.len();
+        let message = format!("more may be wrong: looking stopped after {MOST_READS} rounds");
+        let problem = error(&Path::default(), end..end, message);
+        self.parsed.problems.push(problem);
     }
 
     #[expect(
@@ -207,37 +214,7 @@ impl Reader<'_> {
                 expected,
                 found,
                 outer,
-            } => {
-                let part = parts
-                    .into_iter()
-                    .rev()
-                    .find(|part| self.key_is(part, found));
-                let part = part.unwrap_or(innermost);
-                let mark = self.word_at(offset, found);
-                let of = outer
-                    .as_deref()
-                    .map_or(String::new(), |outer| format!(" in `{outer}`"));
-                let happening =
-                    outer.as_deref() == Some("Planned") && found.starts_with(char::is_uppercase);
-                let help = if happening {
-                    Some(format!("write `what: {found}(..)`"))
-                } else {
-                    nearest::help(found, expected.iter().copied())
-                };
-                // Not to be reported as missing, too.
-                if let Some(meant) = nearest::nearest(found, expected.iter().copied()) {
-                    let mut meant_path = part.path.clone();
-                    meant_path.0.pop();
-                    self.parsed.blanked.push(meant_path.name(meant));
-                }
-                let message = format!("unknown field `{}`{of}", shortened(found));
-                Diagnosis {
-                    part,
-                    mark,
-                    message: Some(message),
-                    help,
-                }
-            }
+            } => self.unknown_field(&parts, offset, found, expected, outer.as_deref()),
             ron::Error::NoSuchEnumVariant {
                 expected, found, ..
             } => Diagnosis {
@@ -271,6 +248,40 @@ impl Reader<'_> {
                     part: innermost,
                 }
             }
+        }
+    }
+
+    fn unknown_field(
+        &mut self,
+        parts: &[Part],
+        offset: usize,
+        found: &str,
+        expected: &[&str],
+        outer: Option<&str>,
+    ) -> Diagnosis {
+        let part = parts.iter().rev().find(|part| self.key_is(part, found));
+        let part = part
+            .or(parts.last())
+            .cloned()
+            .unwrap_or_else(|| self.root());
+        // What was meant is not to be reported as missing, too.
+        if let Some(meant) = nearest::nearest(found, expected.iter().copied()) {
+            let mut path = part.path.clone();
+            path.0.pop();
+            self.parsed.blanked.push(path.name(meant));
+        }
+        let happening = outer == Some("Planned") && found.starts_with(char::is_uppercase);
+        let help = if happening {
+            Some(format!("write `what: {found}(..)`"))
+        } else {
+            nearest::help(found, expected.iter().copied())
+        };
+        let of = outer.map_or(String::new(), |outer| format!(" in `{outer}`"));
+        Diagnosis {
+            mark: self.word_at(offset, found),
+            message: Some(format!("unknown field `{}`{of}", shortened(found))),
+            help,
+            part,
         }
     }
 

@@ -17,7 +17,7 @@ use crate::units::shortened;
 /// Maps from names that the author chose.
 const NAME_MAPS: [&str; 5] = ["systems", "producers", "consumers", "sinks", "mitigations"];
 /// Paths that are compared to find the nearest.
-const MOST_COMPARED: usize = 5_000;
+const MOST_COMPARED: usize = 1_000;
 
 /// Why a change cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,26 +100,45 @@ fn friendly(message: &str) -> String {
 }
 
 fn all_candidates(tree: &Value, path: &Path, text: &str) -> Vec<Value> {
-    // Only the path matters here; a step that leads nowhere ends it.
-    let mut plain = Path::default();
-    let _ = put(&mut tree.clone(), &path.0, &mut plain, Value::Null);
+    let (plain, there) = walk(tree, path);
     let mut found = candidates(&plain, text);
+    let variant = there.and_then(|value| variant_of(value, &plain));
+    let of_text = |it: &String| there.is_some_and(|value| value[it].is_string());
     // `Exponential("1ms")` stays exponential; a rate from a file does not stay one.
-    if let Some(variant) = scalar_variant_at(tree, &plain).filter(|it| it != "Csv") {
+    if let Some(variant) = variant.filter(|it| it != "Csv" && of_text(it)) {
         found.insert(0, json!({ variant: text }));
     }
     found
 }
 
-/// The variant at a path, if it holds one plain value.
-fn scalar_variant_at(tree: &Value, path: &Path) -> Option<String> {
-    let mut found = None;
-    collect(tree, &Path::default(), &mut |at, value| {
-        if at == path {
-            found = variant_of(value, at).filter(|it| value[it].is_string());
+/// A path without names of variants, and the value there.
+fn walk<'t>(tree: &'t Value, path: &Path) -> (Path, Option<&'t Value>) {
+    let mut plain = Path::default();
+    let mut here = Some(tree);
+    for step in &path.0 {
+        let variant = here.and_then(|value| variant_of(value, &plain));
+        let inside = match (&variant, here) {
+            (Some(variant), Some(value)) => value.get(variant),
+            (None, _) | (_, None) => here,
+        };
+        match step {
+            Step::Name(name) => {
+                let unit = here.is_some_and(Value::is_string);
+                if is_variant_name(name) && (variant.is_some() || unit) {
+                    let same = variant.as_ref() == Some(name);
+                    here = if same { here } else { None };
+                    continue;
+                }
+                here = inside.and_then(|value| value.get(name));
+                plain = plain.name(name);
+            }
+            Step::Index(index) => {
+                here = inside.and_then(|value| value.get(index));
+                plain = plain.index(*index);
+            }
         }
-    });
-    found
+    }
+    (plain, here)
 }
 
 /// What a text may stand for, the most likely first: number or bool, RON, text.
@@ -258,14 +277,14 @@ impl NoWay {
 fn nearest_paths<'a>(wanted: &str, paths: &'a [String]) -> Vec<&'a str> {
     let last = |path: &str| path.rsplit(['.', ']']).next().unwrap_or("").to_owned();
     let wanted_last = last(wanted);
+    let start = |path: &str| path.chars().take(60).collect::<String>();
+    let wanted_start = start(wanted);
     let mut ranked: Vec<_> = paths
         .iter()
         .take(MOST_COMPARED)
         .map(|path| {
             let ends_alike = last(path) == wanted_last;
-            let cut: String = path.chars().take(100).collect();
-            let wanted: String = wanted.chars().take(100).collect();
-            let distance = strsim::damerau_levenshtein(&wanted, &cut);
+            let distance = strsim::damerau_levenshtein(&wanted_start, &start(path));
             (!ends_alike, distance, path.as_str())
         })
         .filter(|(differs, distance, path)| !differs || *distance <= 1 + path.len() / 4)

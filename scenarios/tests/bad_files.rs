@@ -131,20 +131,12 @@ fn a_value_of_the_wrong_type_says_what_should_stand_there() {
             "{\"RecordMaxBufferedTime\": ⟦[⟧1]}",
             "expected a bool, a number or text in quotes, got a list",
         ),
-        row(
-            "At(\"8m\", SplitHottestShard(\"clicks\"))",
-            "⟦At⟧(\"8m\")",
-            "expected At with 2 elements, got 1",
-        ),
     ] {
-        // What lacks an element has no place of its own: any place inside will do.
-        if row.message.contains("elements") {
-            let (text, _) = unmarked(&replaced(row.from, row.to));
-            assert_eq!(problems_of(&text).list[0].message, row.message);
-        } else {
-            prove(&row);
-        }
+        prove(&row);
     }
+    let short = replaced("At(\"8m\", SplitHottestShard(\"clicks\"))", "At(\"8m\")");
+    let message = "expected At with 2 elements, got 1";
+    assert_eq!(problems_of(&short).list[0].message, message);
 }
 
 #[test]
@@ -202,115 +194,117 @@ fn a_quantity_without_its_unit_is_refused_with_an_example() {
     }
 }
 
+const UNKNOWN_NAMES: &[Row] = &[
+    advised(
+        row(
+            "title: ",
+            "⟦titel⟧: ",
+            "unknown field `titel` in `Scenario`",
+        ),
+        "did you mean `title`?",
+    ),
+    advised(
+        row(
+            "shards: 10",
+            "⟦shard⟧: 10",
+            "unknown field `shard` in `Provisioned`",
+        ),
+        "did you mean `shards`?",
+    ),
+    advised(
+        row("Zipf(", "⟦Zif⟧(", "unknown variant `Zif`"),
+        "did you mean `Zipf`?",
+    ),
+    advised(
+        row("[Set(", "[⟦Sett⟧(", "unknown variant `Sett`"),
+        "did you mean `Set`?",
+    ),
+    advised(
+        row(
+            "what: HotKey",
+            "⟦HotKey⟧",
+            "unknown field `HotKey` in `Planned`",
+        ),
+        "write `what: HotKey(..)`",
+    ),
+    advised(
+        row(
+            "to: \"clicks\"",
+            "to: ⟦\"click\"⟧",
+            "there is no system `click`",
+        ),
+        "did you mean `clicks`?",
+    ),
+    advised(
+        row(
+            "producer: \"web\"",
+            "producer: ⟦\"wbe\"⟧",
+            "there is no producer `wbe`",
+        ),
+        "did you mean `web`?",
+    ),
+    advised(
+        row(
+            "sink: \"profile-store\"",
+            "sink: ⟦\"store\"⟧",
+            "there is no sink `store`",
+        ),
+        "there is: `profile-store`",
+    ),
+    advised(
+        row(
+            "SplitHottestShard(\"clicks\")",
+            "SplitHottestShard(⟦\"clix\"⟧)",
+            "there is no system `clix`",
+        ),
+        "did you mean `clicks`?",
+    ),
+    advised(
+        row(
+            "\"RecordMaxBufferedTime\": \"100ms\"",
+            "\"RecordMaxBufferTime\": ⟦\"100ms\"⟧",
+            "the KPL has no `RecordMaxBufferTime`",
+        ),
+        "did you mean `RecordMaxBufferedTime`?",
+    ),
+    advised(
+        row(
+            "Set(\"producers.web.salt\"",
+            "Set(⟦\"producers.web.slat\"⟧",
+            "`producers.web` has no `slat`",
+        ),
+        "did you mean `producers.web.salt`?",
+    ),
+    advised(
+        row(
+            "\"throttled_ratio\", \"10%\"",
+            "⟦\"throtled_ratio\"⟧, \"10%\"",
+            "there is no metric `throtled_ratio`",
+        ),
+        "did you mean `throttled_ratio`?",
+    ),
+    advised(
+        row(
+            "Above(\"baseline\"",
+            "Above(⟦\"basline\"⟧",
+            "there is no run `basline`",
+        ),
+        "did you mean `baseline`?",
+    ),
+    advised(
+        row(
+            "\"throttled_ratio\", \"10%\"",
+            "⟦\"producers.wep.throttled_ratio\"⟧, \"10%\"",
+            "there is no `wep` in producers",
+        ),
+        "did you mean `web`?",
+    ),
+];
+
 #[test]
 fn an_unknown_name_gets_the_nearest() {
-    for row in [
-        advised(
-            row(
-                "title: ",
-                "⟦titel⟧: ",
-                "unknown field `titel` in `Scenario`",
-            ),
-            "did you mean `title`?",
-        ),
-        advised(
-            row(
-                "shards: 10",
-                "⟦shard⟧: 10",
-                "unknown field `shard` in `Provisioned`",
-            ),
-            "did you mean `shards`?",
-        ),
-        advised(
-            row("Zipf(", "⟦Zif⟧(", "unknown variant `Zif`"),
-            "did you mean `Zipf`?",
-        ),
-        advised(
-            row("[Set(", "[⟦Sett⟧(", "unknown variant `Sett`"),
-            "did you mean `Set`?",
-        ),
-        advised(
-            row(
-                "what: HotKey",
-                "⟦HotKey⟧",
-                "unknown field `HotKey` in `Planned`",
-            ),
-            "write `what: HotKey(..)`",
-        ),
-        advised(
-            row(
-                "to: \"clicks\"",
-                "to: ⟦\"click\"⟧",
-                "there is no system `click`",
-            ),
-            "did you mean `clicks`?",
-        ),
-        advised(
-            row(
-                "producer: \"web\"",
-                "producer: ⟦\"wbe\"⟧",
-                "there is no producer `wbe`",
-            ),
-            "did you mean `web`?",
-        ),
-        advised(
-            row(
-                "sink: \"profile-store\"",
-                "sink: ⟦\"store\"⟧",
-                "there is no sink `store`",
-            ),
-            "there is: `profile-store`",
-        ),
-        advised(
-            row(
-                "SplitHottestShard(\"clicks\")",
-                "SplitHottestShard(⟦\"clix\"⟧)",
-                "there is no system `clix`",
-            ),
-            "did you mean `clicks`?",
-        ),
-        advised(
-            row(
-                "\"RecordMaxBufferedTime\": \"100ms\"",
-                "\"RecordMaxBufferTime\": ⟦\"100ms\"⟧",
-                "the KPL has no `RecordMaxBufferTime`",
-            ),
-            "did you mean `RecordMaxBufferedTime`?",
-        ),
-        advised(
-            row(
-                "Set(\"producers.web.salt\"",
-                "Set(⟦\"producers.web.slat\"⟧",
-                "`producers.web` has no `slat`",
-            ),
-            "did you mean `producers.web.salt`?",
-        ),
-        advised(
-            row(
-                "\"throttled_ratio\", \"10%\"",
-                "⟦\"throtled_ratio\"⟧, \"10%\"",
-                "there is no metric `throtled_ratio`",
-            ),
-            "did you mean `throttled_ratio`?",
-        ),
-        advised(
-            row(
-                "Above(\"baseline\"",
-                "Above(⟦\"basline\"⟧",
-                "there is no run `basline`",
-            ),
-            "did you mean `baseline`?",
-        ),
-        advised(
-            row(
-                "\"throttled_ratio\", \"10%\"",
-                "⟦\"producers.wep.throttled_ratio\"⟧, \"10%\"",
-                "there is no `wep` in producers",
-            ),
-            "did you mean `web`?",
-        ),
-    ] {
-        prove(&row);
+    for row in UNKNOWN_NAMES {
+        prove(row);
     }
 }
 
@@ -368,69 +362,71 @@ fn what_is_missing_or_there_twice_is_said_where_it_should_be() {
     ));
 }
 
+const OUT_OF_RANGE: &[Row] = &[
+    row(
+        "shards: 10",
+        "shards: ⟦1000000⟧",
+        "1000000 is out of range: 1 to 10000",
+    ),
+    row("shards: 10", "shards: ⟦0⟧", "0 is out of range: 1 to 10000"),
+    row(
+        "workers: 5",
+        "workers: ⟦0⟧",
+        "0 is out of range: 1 to 10000",
+    ),
+    row("\"24h\"", "⟦\"23h\"⟧", "23h is out of range: 24h to 8760h"),
+    row(
+        "\"30m\",\n",
+        "⟦\"32d\"⟧,\n",
+        "768h is out of range: 1s to 744h",
+    ),
+    row(
+        "keys: 100000",
+        "keys: ⟦4000000000⟧",
+        "4000000000 is out of range: 1 to 10000000",
+    ),
+    row(
+        "exponent: 0.8",
+        "exponent: ⟦-1⟧",
+        "-1 is out of range: 0 to 10",
+    ),
+    row("\"1KiB\"", "⟦\"2MiB\"⟧", "2MiB is out of range: 1B to 1MiB"),
+    row(
+        "at: \"5m\"",
+        "at: ⟦\"30m\"⟧",
+        "\"30m\" is not before the end of the run at \"30m\"",
+    ),
+    row(
+        "share: \"33%\"",
+        "share: ⟦\"0%\"⟧",
+        "a share of 0% does nothing",
+    ),
+    row(
+        "\"8\")",
+        "⟦\"0\"⟧)",
+        "with this, `producers.web.salt`: 0 is out of range: 1 to 10000",
+    ),
+    row(
+        "At(\"8m\", Split",
+        "At(⟦\"45m\"⟧, Split",
+        "\"45m\" is not before the end of the run at \"30m\"",
+    ),
+    row(
+        "\"RecordMaxBufferedTime\": \"100ms\"",
+        "\"RecordMaxBufferedTime\": ⟦100⟧",
+        "expected a duration from \"0s\" to \"1h\", got 100",
+    ),
+    row(
+        "\"throttled_ratio\", \"10%\"",
+        "\"throttled_ratio\", ⟦0.1⟧",
+        "expected a share such as \"25%\", got 0.1",
+    ),
+];
+
 #[test]
 fn a_value_out_of_range_names_the_range() {
-    for row in [
-        row(
-            "shards: 10",
-            "shards: ⟦1000000⟧",
-            "1000000 is out of range: 1 to 10000",
-        ),
-        row("shards: 10", "shards: ⟦0⟧", "0 is out of range: 1 to 10000"),
-        row(
-            "workers: 5",
-            "workers: ⟦0⟧",
-            "0 is out of range: 1 to 10000",
-        ),
-        row("\"24h\"", "⟦\"23h\"⟧", "23h is out of range: 24h to 8760h"),
-        row(
-            "\"30m\",\n",
-            "⟦\"32d\"⟧,\n",
-            "768h is out of range: 1s to 744h",
-        ),
-        row(
-            "keys: 100000",
-            "keys: ⟦4000000000⟧",
-            "4000000000 is out of range: 1 to 10000000",
-        ),
-        row(
-            "exponent: 0.8",
-            "exponent: ⟦-1⟧",
-            "-1 is out of range: 0 to 10",
-        ),
-        row("\"1KiB\"", "⟦\"2MiB\"⟧", "2MiB is out of range: 1B to 1MiB"),
-        row(
-            "at: \"5m\"",
-            "at: ⟦\"30m\"⟧",
-            "\"30m\" is not before the end of the run at \"30m\"",
-        ),
-        row(
-            "share: \"33%\"",
-            "share: ⟦\"0%\"⟧",
-            "a share of 0% does nothing",
-        ),
-        row(
-            "\"8\")",
-            "⟦\"0\"⟧)",
-            "with this, `producers.web.salt`: 0 is out of range: 1 to 10000",
-        ),
-        row(
-            "At(\"8m\", Split",
-            "At(⟦\"45m\"⟧, Split",
-            "\"45m\" is not before the end of the run at \"30m\"",
-        ),
-        row(
-            "\"RecordMaxBufferedTime\": \"100ms\"",
-            "\"RecordMaxBufferedTime\": ⟦100⟧",
-            "expected a duration from \"0s\" to \"1h\", got 100",
-        ),
-        row(
-            "\"throttled_ratio\", \"10%\"",
-            "\"throttled_ratio\", ⟦0.1⟧",
-            "expected a share such as \"25%\", got 0.1",
-        ),
-    ] {
-        prove(&row);
+    for row in OUT_OF_RANGE {
+        prove(row);
     }
     prove(&advised(
         row(
