@@ -138,7 +138,11 @@ fn v_02_m_d_1() {
 /// M/M/c: P(wait) by Erlang C and Wq/S = C / (c - a).
 #[test]
 fn v_03_m_m_c() {
-    for (c, rate, p_wait) in [(3_u32, 2_400_u32, 0.64719), (5, 4_000, 0.55411), (8, 6_400, 0.45765)] {
+    for (c, rate, p_wait) in [
+        (3_u32, 2_400_u32, 0.64719),
+        (5, 4_000, 0.55411),
+        (8, 6_400, 0.45765),
+    ] {
         let a = f64::from(rate) / 1e3;
         let service = ServiceTime::Exponential(millis(1));
         let measured = over_seeds(30, |seed| queue(u64::from(rate), c, service, seed, 100));
