@@ -244,6 +244,8 @@ fn consumer(scenario: &Scenario, name: &str, consumer: &Consumer) -> sim::KclCon
         graceful_handoff: flag("isGracefulLeaseHandoffEnabled"),
         graceful_handoff_timeout: time("gracefulLeaseHandoffTimeoutMillis"),
         checkpoint_interval: kcl.checkpoint_interval.sim(),
+        parents_first: true,
+        renews_iterators: true,
         sink_idempotent: sink.is_none_or(|sink| sink.idempotent),
     }
 }

@@ -103,8 +103,7 @@ pub struct ProducerConfig {
     pub record_size: SizeDistribution,
     /// Partition keys.
     pub keys: KeyDistribution,
-    /// Keys that take a share of all records throughout, with the share in millionths. Unlike
-    /// [`Happening::HotKey`] this is no fault.
+    /// Keys that take a share of all records from the start on: (key, millionths).
     pub hot_keys: Vec<(String, u32)>,
     /// Sub-keys that each hot key is spread over; 1 for none. Sub-key i of `k` is `k#i`.
     pub salt: u32,
@@ -274,6 +273,10 @@ pub struct KclConfig {
     pub graceful_handoff_timeout: SimDuration,
     /// Least time between checkpoints of a shard; zero checkpoints after each processRecords call.
     pub checkpoint_interval: SimDuration,
+    /// Whether a child shard waits until its parents are read; the KCL does, a naive reader does not.
+    pub parents_first: bool,
+    /// Whether an expired iterator is replaced; the KCL does, a naive reader stops for ever (V-23).
+    pub renews_iterators: bool,
     /// Whether applying a record twice at the sink does harm.
     pub sink_idempotent: bool,
 }

@@ -2,8 +2,16 @@
 //! and the models of the stream systems. No files, no scenario language, no plotting, no wall
 //! clock.
 
+pub mod blame;
 pub mod config;
 pub mod engine;
+pub mod flow;
+pub mod kinesis;
+pub mod ledger;
 pub mod metrics;
 pub mod result;
 pub mod run;
+pub mod service;
+mod summary;
+pub mod workload;
+pub mod world;

@@ -1,4 +1,4 @@
-//! The discrete-event engine: time, queue, random streams. It knows no stream system and is
+//! The discrete-event engine: time, queue, timers, random streams. It knows no stream system and is
 //! generic over the event type.
 
 pub mod ctx;
@@ -7,9 +7,11 @@ pub mod queue;
 pub mod rng;
 pub mod slab;
 pub mod time;
+pub mod timer;
 
 pub use ctx::{Ctx, Schedule};
 pub use queue::{EventQueue, Scheduled};
 pub use rng::{RngStream, Rngs};
 pub use slab::Slab;
 pub use time::{NANOS_PER_SEC, SimDuration, SimTime};
+pub use timer::{Ticket, Timers};

@@ -1,3 +1,5 @@
 //! What is measured: the catalogue of metric names, and the recorder that models write to.
 
 pub mod catalogue;
+pub mod latency;
+pub mod recorder;

@@ -1,0 +1,182 @@
+//! The lag chart: unread records and the age of the oldest, all runs on one scale.
+
+use sim_core::result::{RunResult, Series, Value};
+
+use crate::format;
+use crate::report::Report;
+
+use super::figure::{Curve, Data, Figure, LegendEntry, PanelData, Peak};
+use super::palette;
+use super::scale::Scale;
+use super::series;
+
+/// The chart of the consumer, or of all together if there is none; `None` if no run tells of
+/// its lag.
+pub(super) fn figure(report: &Report<'_>, consumer: Option<&str>) -> Option<Figure> {
+    let prefix = consumer.map_or("total".to_owned(), |name| format!("consumers.{name}"));
+    let records = Measure::new(report, &prefix, "lag_records", format::compact);
+    let seconds = Measure::new(report, &prefix, "lag_seconds", format::duration);
+    let mut panels = Vec::new();
+    if let Some(greatest) = records.greatest() {
+        panels.push(PanelData {
+            heading: "Lag in records".to_owned(),
+            note: "log scale; line: greatest at each moment, shade: down to the least".to_owned(),
+            height: 290.0,
+            scale: Scale::log(greatest),
+            curves: records.curves(" records"),
+        });
+    }
+    if let Some(greatest) = seconds.greatest() {
+        panels.push(PanelData {
+            heading: "Lag in time".to_owned(),
+            note: "age of the oldest unread record, worst partition".to_owned(),
+            height: 210.0,
+            scale: Scale::seconds(greatest, 6.5),
+            curves: seconds.curves(""),
+        });
+    }
+    if panels.is_empty() {
+        return None;
+    }
+    let whose = consumer.map_or("all consumers".to_owned(), str::to_owned);
+    let entry = |(index, run): (usize, &RunResult)| LegendEntry {
+        look: palette::look(index),
+        name: run.name.clone(),
+        notes: notes(report, consumer, [&records, &seconds], index),
+    };
+    let legend: Vec<LegendEntry> = report.runs.iter().enumerate().map(entry).collect();
+    let told = legend
+        .iter()
+        .map(|it| format!("{}: {}", it.name, it.notes.join(", ")));
+    Some(Figure {
+        title: format!("Lag of {whose} — {}", report.title),
+        description: told.collect::<Vec<_>>().join("; "),
+        panels,
+        legend,
+    })
+}
+
+/// One measure of lag in all runs.
+struct Measure<'a> {
+    report: &'a Report<'a>,
+    series: Vec<Option<&'a Series>>,
+    peaks: Vec<Option<(f64, f64)>>,
+    format: fn(f64) -> String,
+}
+
+impl<'a> Measure<'a> {
+    fn new(report: &'a Report<'a>, prefix: &str, name: &str, format: fn(f64) -> String) -> Self {
+        let name = format!("{prefix}.{name}");
+        let find = |run: &'a RunResult| series::find(run, &name);
+        let series: Vec<Option<&Series>> = report.runs.iter().map(find).collect();
+        let peaks = series
+            .iter()
+            .zip(report.runs)
+            .map(|(series, run)| peak(series.as_ref()?, run))
+            .collect();
+        Self {
+            report,
+            series,
+            peaks,
+            format,
+        }
+    }
+
+    /// The greatest value of any run; `None` if no run has the series.
+    fn greatest(&self) -> Option<f64> {
+        self.series.iter().flatten().next()?;
+        let peaks = self.peaks.iter().flatten().map(|it| it.1);
+        Some(peaks.fold(0.0, f64::max))
+    }
+
+    fn peak_text(&self, index: usize) -> Option<String> {
+        let peak = self.peaks.get(index).copied().flatten()?;
+        Some((self.format)(peak.1))
+    }
+
+    fn curves(&self, unit: &str) -> Vec<Curve> {
+        let named = self.named_peaks();
+        let greatest = self.greatest().unwrap_or_default();
+        let mut curves = Vec::new();
+        for (index, (series, run)) in self.series.iter().zip(self.report.runs).enumerate() {
+            let Some(series) = series else { continue };
+            // A ring around a ripple would only distract.
+            let peak = self.peaks[index]
+                .filter(|peak| peak.1 > greatest * 0.05)
+                .map(|at| Peak {
+                    at,
+                    label: if named.contains(&index) {
+                        let when = format::moment(at.0, self.report.duration_s);
+                        format!("peak {}{unit} at {when}", (self.format)(at.1))
+                    } else {
+                        String::new()
+                    },
+                });
+            curves.push(Curve {
+                look: palette::look(index),
+                title: run.name.clone(),
+                data: Data::Crest(series::spans(series, run)),
+                peak,
+            });
+        }
+        curves
+    }
+
+    /// Baseline, and the mitigation that is worst if it is worse than the baseline.
+    fn named_peaks(&self) -> Vec<usize> {
+        let value = |index: usize| {
+            self.peaks
+                .get(index)
+                .copied()
+                .flatten()
+                .map_or(0.0, |it| it.1)
+        };
+        let worst = (0..self.peaks.len()).fold(0, |worst, index| {
+            if value(index) > value(worst) * 1.02 {
+                index
+            } else {
+                worst
+            }
+        });
+        vec![0, worst]
+    }
+}
+
+fn peak(series: &Series, run: &RunResult) -> Option<(f64, f64)> {
+    let spans = series::spans(series, run);
+    let finite = spans.iter().filter(|it| it.2.is_finite());
+    finite
+        .map(|it| (it.0, it.2))
+        .reduce(|best, it| if it.1 > best.1 { it } else { best })
+}
+
+/// What the legend says of a run.
+fn notes(
+    report: &Report<'_>,
+    consumer: Option<&str>,
+    [records, seconds]: [&Measure<'_>; 2],
+    index: usize,
+) -> Vec<String> {
+    let peaks: Vec<String> = [records, seconds]
+        .iter()
+        .filter_map(|it| it.peak_text(index))
+        .collect();
+    if peaks.is_empty() {
+        return vec!["no lag was measured".to_owned()];
+    }
+    let run = &report.runs[index];
+    let summary = consumer.map_or(Some(&run.summary), |name| run.consumers.get(name));
+    let recovery = summary.and_then(|it| it.get("lag_recovery_s"));
+    let mut notes = vec![format!("peak {}", peaks.join(" · "))];
+    match recovery.copied() {
+        Some(Value::Never) => notes.push("not recovered by the end".to_owned()),
+        Some(value) if value.as_f64() > 0.0 => {
+            notes.push(format!(
+                "recovered {} after the fault",
+                format::duration(value.as_f64())
+            ));
+        }
+        Some(_) | None => {}
+    }
+    notes
+}

@@ -1,0 +1,185 @@
+//! What a report is made of, and the facade that renders all its files.
+
+use std::collections::BTreeMap;
+
+use sim_core::result::{RunResult, Value};
+
+use crate::charts::{self, ChartError};
+use crate::{events_ndjson, series_csv, summary_json};
+
+/// Everything that the files and the table of one scenario are drawn from.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    /// The scenario's name: its file's stem, and the name of the output directory.
+    pub scenario: &'a str,
+    /// The scenario's title, for people.
+    pub title: &'a str,
+    /// The seed of the runs shown.
+    pub seed: u64,
+    /// All seeds that the expectations were judged on: first and last.
+    pub seeds: (u64, u64),
+    /// Simulated seconds.
+    pub duration_s: f64,
+    /// The grid on which records arrive, in milliseconds; 0 is record by record.
+    pub resolution_ms: u64,
+    /// The runs, baseline first.
+    pub runs: &'a [RunResult],
+    /// What the scenario expects, and what was measured.
+    pub expectations: &'a [ExpectationRow],
+    /// Whether to add a PNG beside each SVG.
+    pub png: bool,
+    /// What the runs were made from, for the manifest.
+    pub provenance: Provenance<'a>,
+}
+
+/// What the runs were made from: enough to make them again.
+#[derive(Clone, Copy, Debug)]
+pub struct Provenance<'a> {
+    /// Version of streamsim.
+    pub version: &'a str,
+    /// Hash of the model's sources (decision D-20).
+    pub model_hash: &'a str,
+    /// The scenario file as it was read.
+    pub scenario_source: &'a str,
+    /// Changes from outside the file, as (path, value) in the order given.
+    pub sets: &'a [(String, String)],
+    /// Names of the runs that were asked for; empty for all.
+    pub only: &'a [String],
+    /// Other files that the scenario names, by the name it gives them.
+    pub inputs: &'a BTreeMap<String, String>,
+    /// The scenario with every default filled in.
+    pub effective: &'a serde_json::Value,
+}
+
+/// One expectation of the scenario, checked against one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectationRow {
+    /// The run it speaks of.
+    pub run: String,
+    /// A summary name, or a qualified one: `producers.web.throttled_ratio`.
+    pub metric: String,
+    /// How measured and bound are compared.
+    pub op: Op,
+    /// What it is compared with.
+    pub bound: Bound,
+    /// For [`Op::Higher`] and [`Op::Lower`]: the run whose value is the bound.
+    pub than: Option<String>,
+    /// What the run did.
+    pub measured: Value,
+    /// The outcome.
+    pub verdict: Verdict,
+}
+
+/// The comparison of an expectation; all are strict (decision D-6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Greater than a number.
+    Above,
+    /// Less than a number.
+    Below,
+    /// Between two numbers.
+    Between,
+    /// Greater than another run's value.
+    Higher,
+    /// Less than another run's value.
+    Lower,
+}
+
+impl Op {
+    /// The word in `summary.json`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Above => "above",
+            Self::Below => "below",
+            Self::Between => "between",
+            Self::Higher => "higher",
+            Self::Lower => "lower",
+        }
+    }
+}
+
+/// What an expectation compares with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// One number; infinite if another run's value is never.
+    One(f64),
+    /// Low and high.
+    Range(f64, f64),
+}
+
+/// The outcome of an expectation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As expected.
+    Pass,
+    /// Otherwise than expected.
+    Fail,
+    /// The seeds disagree.
+    Inconclusive,
+}
+
+impl Verdict {
+    /// The word in `summary.json`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+}
+
+/// A file of the report, not yet written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputFile {
+    /// Path inside the output directory, parts joined with `/`.
+    pub name: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+impl OutputFile {
+    /// A file of that name and content.
+    #[must_use]
+    pub fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            name: name.into(),
+            bytes: bytes.into(),
+        }
+    }
+}
+
+/// A file could not be made from the results. No scenario should bring this about.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// A chart.
+    #[error(transparent)]
+    Chart(#[from] ChartError),
+    /// A JSON document.
+    #[error("cannot write JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// `series.csv`.
+    #[error("cannot write CSV: {0}")]
+    Csv(#[from] csv::Error),
+}
+
+/// Every file of a report but the manifest, which [`crate::Output::write`] adds when it knows all
+/// files of the directory.
+pub fn render(report: &Report<'_>) -> Result<Vec<OutputFile>, RenderError> {
+    let mut files = vec![OutputFile::new(
+        "summary.json",
+        summary_json::document(report)?,
+    )];
+    files.extend(charts::all(report)?);
+    files.push(OutputFile::new(
+        "series.csv",
+        series_csv::document(report.runs)?,
+    ));
+    files.push(OutputFile::new(
+        "events.ndjson",
+        events_ndjson::document(report.runs)?,
+    ));
+    Ok(files)
+}

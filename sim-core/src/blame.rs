@@ -1,0 +1,256 @@
+//! Why a record was late: the age of every delivered record as the exact sum of what it waited for
+//! (decision D-19). A record is in one place at a time; each place has one active cause.
+//!
+//! Shared places (the queue of one consumer at one partition) keep a running clock per cause; a
+//! batch's share is the difference between its exit and its entry, so the sum is exact and the
+//! cost constant.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::engine::{NANOS_PER_SEC, SimTime};
+use crate::result::BlameMap;
+
+/// What a record can wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// In the client, until its batch was due.
+    ClientBatching,
+    /// In the client, due, behind other records that had to be sent first.
+    ClientBacklog,
+    /// Attempts refused for want of throughput, and what followed until the next attempt.
+    Throttled,
+    /// The attempt that succeeded.
+    Put,
+    /// The owner is dead or frozen and nobody has noticed.
+    OwnerDead,
+    /// Nobody owns the partition, or the owner has not begun.
+    LeaseGap,
+    /// The reader's last fetch was refused.
+    FetchThrottled,
+    /// Behind a backlog that an interruption left.
+    CatchUp,
+    /// Behind other records, in the order of their arrival.
+    Capacity,
+    /// Waiting for the next fetch or push to pick it up.
+    PollGap,
+    /// Being processed.
+    Service,
+}
+
+/// All causes, in the order in which a record can meet them.
+pub const CAUSES: [(Cause, &str); 11] = [
+    (Cause::ClientBatching, "client_batching"),
+    (Cause::ClientBacklog, "client_backlog"),
+    (Cause::Throttled, "throttled"),
+    (Cause::Put, "put"),
+    (Cause::OwnerDead, "owner_dead"),
+    (Cause::LeaseGap, "lease_gap"),
+    (Cause::FetchThrottled, "fetch_throttled"),
+    (Cause::CatchUp, "catch_up"),
+    (Cause::Capacity, "capacity"),
+    (Cause::PollGap, "poll_gap"),
+    (Cause::Service, "service"),
+];
+
+/// Nanoseconds (or record-nanoseconds) by cause.
+pub type Clocks = [u64; CAUSES.len()];
+
+/// The client-side wait of a batch beyond batching and one attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Detour {
+    /// Due, but behind others.
+    pub backlog_ns: u64,
+    /// From the first attempt to the one that succeeded.
+    pub throttled_ns: u64,
+}
+
+/// The running clocks of one shared place.
+#[derive(Clone, Debug)]
+pub struct PlaceClock {
+    cause: Cause,
+    since: SimTime,
+    clocks: Clocks,
+    /// Changes that a batch still in the place may have entered before: (instant, clocks then,
+    /// cause from then on).
+    changes: VecDeque<(SimTime, Clocks, Cause)>,
+}
+
+impl PlaceClock {
+    /// A place whose active cause is `cause` from the start of the run.
+    #[must_use]
+    pub fn new(cause: Cause) -> Self {
+        let zero = [0; CAUSES.len()];
+        let mut changes = VecDeque::new();
+        changes.push_back((SimTime::ZERO, zero, cause));
+        Self {
+            cause,
+            since: SimTime::ZERO,
+            clocks: zero,
+            changes,
+        }
+    }
+
+    /// The active cause.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// From `now` on, `cause` is active.
+    pub fn set(&mut self, now: SimTime, cause: Cause) {
+        if cause == self.cause {
+            return;
+        }
+        self.clocks = self.read(now);
+        self.since = now;
+        self.cause = cause;
+        // Two changes at one instant: only the last one has any extent.
+        if self.changes.back().is_some_and(|(at, ..)| *at == now) {
+            self.changes.pop_back();
+        }
+        self.changes.push_back((now, self.clocks, cause));
+    }
+
+    /// The clocks at `now`, which is no earlier than the last change.
+    #[must_use]
+    pub fn read(&self, now: SimTime) -> Clocks {
+        let mut clocks = self.clocks;
+        clocks[self.cause as usize] += now.since(self.since).0;
+        clocks
+    }
+
+    /// The clocks when a batch entered. Entries must be asked for in order of time: what lies
+    /// before is forgotten.
+    pub fn read_entry(&mut self, entered_at: SimTime) -> Clocks {
+        while self
+            .changes
+            .get(1)
+            .is_some_and(|(at, ..)| *at <= entered_at)
+        {
+            self.changes.pop_front();
+        }
+        let (at, mut clocks, cause) = self.changes[0];
+        clocks[cause as usize] += entered_at.since(at).0;
+        clocks
+    }
+}
+
+/// The blame of one consumer: the longest delivery, and all of them together.
+#[derive(Clone, Debug, Default)]
+pub struct BlameBook {
+    longest_ns: u64,
+    longest: Clocks,
+    total: [u128; CAUSES.len()],
+    /// Record-nanoseconds of age of all deliveries: what the parts must add up to.
+    total_age: u128,
+}
+
+impl BlameBook {
+    /// Whether a delivery at this age would be the longest.
+    #[must_use]
+    pub fn is_longest(&self, age_ns: u64) -> bool {
+        age_ns > self.longest_ns
+    }
+
+    /// The longest delivery so far: its age, made up of `parts`.
+    ///
+    /// # Panics
+    /// In debug builds, if the parts do not add up to the age.
+    pub fn set_longest(&mut self, age_ns: u64, parts: Clocks) {
+        debug_assert_eq!(
+            parts.iter().sum::<u64>(),
+            age_ns,
+            "blame must add up: {parts:?}"
+        );
+        (self.longest_ns, self.longest) = (age_ns, parts);
+    }
+
+    /// `records` records were delivered that each waited for `common`, and together also for `own`
+    /// record-nanoseconds; `age` is the sum of their ages in record-nanoseconds.
+    ///
+    /// # Panics
+    /// In debug builds, if the parts do not add up to the age.
+    pub fn add(&mut self, records: u64, common: &Clocks, own: &Clocks, age: u128) {
+        let mut sum = 0;
+        for (total, (common, own)) in self.total.iter_mut().zip(common.iter().zip(own)) {
+            let part = u128::from(records) * u128::from(*common) + u128::from(*own);
+            *total += part;
+            sum += part;
+        }
+        debug_assert_eq!(sum, age, "blame must add up: {common:?} and {own:?}");
+        self.total_age += age;
+    }
+
+    /// Checks the whole book.
+    ///
+    /// # Panics
+    /// If the sums disagree.
+    pub fn audit(&self) {
+        assert_eq!(
+            self.total.iter().sum::<u128>(),
+            self.total_age,
+            "blame totals must add up"
+        );
+        assert_eq!(
+            self.longest.iter().sum::<u64>(),
+            self.longest_ns,
+            "longest must add up"
+        );
+    }
+
+    /// The delivery of the greatest age, in seconds by cause.
+    #[must_use]
+    pub fn longest(&self) -> BlameMap {
+        to_map(self.longest.map(u128::from))
+    }
+
+    /// All deliveries, in record-seconds by cause.
+    #[must_use]
+    pub fn total(&self) -> BlameMap {
+        to_map(self.total)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for reports only")]
+fn to_map(nanos: [u128; CAUSES.len()]) -> BlameMap {
+    CAUSES
+        .iter()
+        .zip(nanos)
+        .filter(|(_, nanos)| *nanos > 0)
+        .map(|((_, name), nanos)| ((*name).to_owned(), nanos as f64 / NANOS_PER_SEC as f64))
+        .collect::<BTreeMap<_, _>>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// The consumer's half of the example of D-19 (ms): stored at 170, no owner 150 to 400, backlog
+    /// to 600, then service: 230 without an owner, 200 behind the backlog.
+    #[test]
+    fn a_wait_is_cut_where_the_cause_changes() {
+        let mut place = PlaceClock::new(Cause::PollGap);
+        place.set(SimTime(150 * MS), Cause::LeaseGap);
+        place.set(SimTime(400 * MS), Cause::CatchUp);
+        let exit = place.read(SimTime(600 * MS));
+        let entry = place.read_entry(SimTime(170 * MS));
+        let wait = |cause: Cause| exit[cause as usize] - entry[cause as usize];
+        assert_eq!(wait(Cause::LeaseGap), 230 * MS);
+        assert_eq!(wait(Cause::CatchUp), 200 * MS);
+        assert_eq!(wait(Cause::PollGap), 0);
+    }
+
+    #[test]
+    fn entries_before_and_after_a_change_differ_by_the_time_between_them() {
+        let mut place = PlaceClock::new(Cause::PollGap);
+        place.set(SimTime(10), Cause::Capacity);
+        place.set(SimTime(20), Cause::PollGap);
+        for entered in [0, 5, 10, 15, 20, 25] {
+            let exit: u64 = place.read(SimTime(40)).iter().sum();
+            let entry: u64 = place.read_entry(SimTime(entered)).iter().sum();
+            assert_eq!(exit - entry, 40 - entered);
+        }
+    }
+}

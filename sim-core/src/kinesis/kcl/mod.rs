@@ -1,0 +1,642 @@
+//! A KCL application: workers that hold leases, read their shards and process the records.
+//!
+//! | Mechanism                                                             | Fact     |
+//! |-----------------------------------------------------------------------|----------|
+//! | who holds which lease: see `coordination`                              | N-KCL-1 to 9, 16 to 23 |
+//! | polling or fan-out, prefetch, expired iterators: see `fetch`            | N-KCL-3, N-KCL-11, N-R |
+//! | processing, delivery, checkpoints: see `process`                        | N-KCL-10, D-14 |
+//! | a child shard is read from its start, after its parents                 | N-KCL-14, N-KCL-15 |
+//! | a zombie goes on processing until it learns that its lease is gone      | N-KCL-9  |
+//!
+//! Simplifications: one application reads one stream; lease-table throttling and the shard-sync
+//! auditor (N-KCL-16) are left out: tables with thousands of leases on provisioned capacity could
+//! tell. A worker that throws in processRecords (N-KCL-12) is not modelled.
+
+pub mod coordination;
+mod fetch;
+mod order;
+mod process;
+
+use crate::blame::{BlameBook, Cause, PlaceClock};
+use crate::config::KclConfig;
+use crate::engine::{Ctx, RngStream, Rngs, SimDuration, SimTime};
+use crate::flow::FlowId;
+use crate::ledger::Ledger;
+use crate::metrics::latency::Latency;
+
+use super::ShardIndex;
+use super::stream::Stream;
+use coordination::{Change, Coordination, WorkerId};
+use order::{KeyOrder, RestOrder};
+use process::Reader;
+
+/// An event inside an application.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// Of the lease coordination.
+    Leases(coordination::Event),
+    /// A reader asks for records, or is pushed some. Stale unless the generation is the reader's.
+    Fetch(u32, u32),
+    /// The records of a GetRecords call arrive.
+    Arrived(u32, u32),
+    /// A processor has finished what it began.
+    Processed(u32, u32),
+}
+
+/// What an application sees of the world while it handles something.
+pub struct AppCtx<'a, 'q> {
+    /// Time and queue.
+    pub ctx: Ctx<'q, Event>,
+    /// Its stream.
+    pub stream: &'a mut Stream,
+    /// The books.
+    pub ledger: &'a mut Ledger,
+    /// The chance that a record of the flow, on the shard, is of the same key as one of the next
+    /// so many.
+    pub overtaking: &'a dyn Fn(FlowId, u32, u64) -> f64,
+    /// Injected faults in force on the stream.
+    pub faults: ReadFaults,
+    /// What a person should see of it: (kind, subject within the application, detail).
+    pub journal: &'a mut Vec<(&'static str, String, String)>,
+}
+
+/// Faults that FIS injects into reads (N-FIS-1), as shares in millionths.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReadFaults {
+    /// Calls that throw ProvisionedThroughputExceeded.
+    pub throttle_ppm: u32,
+    /// GetRecords calls that throw ExpiredIterator.
+    pub expire_ppm: u32,
+}
+
+/// A KCL application.
+#[derive(Clone)]
+pub struct App {
+    /// Its configuration.
+    pub config: KclConfig,
+    /// Its index, for the ledger.
+    pub index: usize,
+    coordination: Coordination,
+    shards: Vec<Option<ShardState>>,
+    readers: Vec<Option<Reader>>,
+    workers: Vec<Worker>,
+    keys: KeyOrder,
+    /// Why its records were late.
+    pub blame: BlameBook,
+    /// Offered to first delivery.
+    pub latency: Latency,
+    /// Counts of its own.
+    pub counts: Counts,
+    /// Factor on the processing time, in millionths.
+    slow_ppm: u64,
+    /// Readers must ask at every idle time, since together they may be refused.
+    polls_all: bool,
+    luck: RngStream,
+    service: RngStream,
+    next_generation: u32,
+    unread: u64,
+    changes: Vec<Change>,
+}
+
+/// What an application counts, beyond the ledger.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// GetRecords calls refused for want of throughput.
+    pub get_records_throttled: u64,
+    /// Iterators used too late.
+    pub iterators_expired: u64,
+    /// Leases that got another owner.
+    pub leases_taken: u64,
+    /// Greatest number of unread records, as sampled.
+    pub lag_records_max: u64,
+    /// Greatest time from append to the end of processing.
+    pub lag_max: SimDuration,
+    /// Longest that readable records had no active owner.
+    pub paused_max: SimDuration,
+    /// The same, summed over shards.
+    pub paused_total: SimDuration,
+    /// Bytes read by GetRecords or pushed.
+    pub bytes_read: u64,
+}
+
+/// What the application knows of one shard.
+#[derive(Clone, Debug)]
+struct ShardState {
+    /// Next part that nobody has processed yet.
+    delivered: u64,
+    /// Where a new owner starts.
+    checkpoint: u64,
+    checkpointed_at: SimTime,
+    clock: PlaceClock,
+    /// Readers at work: more than one while a zombie lives.
+    readers: Vec<u32>,
+    /// An interruption has left a backlog.
+    interrupted: bool,
+    /// Records stored and never processed, without second copies.
+    unread: u64,
+    rest: RestOrder,
+    /// Since when readable records have had no active owner.
+    paused_since: Option<SimTime>,
+    /// Read to its end.
+    ended: bool,
+    /// Bytes read since the last throughput report.
+    bytes: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Worker {
+    running: bool,
+    paused: bool,
+    /// Leases that it processes at this moment.
+    busy: u32,
+    /// Readers that wait for a thread.
+    waiting: std::collections::VecDeque<u32>,
+}
+
+impl App {
+    /// An application before the start of the run.
+    #[must_use]
+    pub fn new(config: &KclConfig, index: usize, stream: &Stream, rngs: &Rngs) -> Self {
+        let shards: Vec<ShardIndex> = stream.open.iter().map(|&shard| ShardIndex(shard)).collect();
+        let name = &config.name;
+        let worker = Worker {
+            running: true,
+            paused: false,
+            busy: 0,
+            waiting: std::collections::VecDeque::new(),
+        };
+        Self {
+            coordination: Coordination::new(config, &shards, rngs),
+            shards: shards
+                .iter()
+                .map(|_| Some(ShardState::new(SimTime::ZERO)))
+                .collect(),
+            readers: Vec::new(),
+            workers: vec![worker; config.workers as usize],
+            keys: KeyOrder::default(),
+            blame: BlameBook::default(),
+            latency: Latency::default(),
+            counts: Counts::default(),
+            slow_ppm: 1_000_000,
+            polls_all: false,
+            luck: rngs.stream(&format!("consumer/{name}/luck")),
+            service: rngs.stream(&format!("consumer/{name}/service")),
+            next_generation: 0,
+            unread: 0,
+            changes: Vec::new(),
+            config: config.clone(),
+            index,
+        }
+    }
+
+    /// Starts in the balanced state; `polls_all` if the polling consumers of the stream together
+    /// could exceed the calls that a shard allows.
+    pub fn start(&mut self, polls_all: bool, at: &mut AppCtx<'_, '_>) {
+        self.polls_all = polls_all;
+        self.with_leases(at, |leases, ctx, changes| leases.start(true, ctx, changes));
+        // Who owns what at the start was not taken from anybody.
+        self.counts.leases_taken = 0;
+    }
+
+    /// An event of its own.
+    pub fn handle(&mut self, event: Event, at: &mut AppCtx<'_, '_>) {
+        match event {
+            Event::Leases(event) => {
+                self.with_leases(at, |leases, ctx, changes| {
+                    leases.handle(event, ctx, changes)
+                });
+            }
+            Event::Fetch(reader, generation) => self.on_fetch(reader, generation, at),
+            Event::Arrived(reader, generation) => self.on_arrived(reader, generation, at),
+            Event::Processed(reader, generation) => self.on_processed(reader, generation, at),
+        }
+    }
+
+    /// Lets the coordination act, and acts on what it decides.
+    fn with_leases(
+        &mut self,
+        at: &mut AppCtx<'_, '_>,
+        act: impl FnOnce(&mut Coordination, &mut Ctx<'_, coordination::Event>, &mut Vec<Change>),
+    ) {
+        let now = at.ctx.now;
+        let mut changes = std::mem::take(&mut self.changes);
+        {
+            let mut lift = Lift { ctx: &mut at.ctx };
+            act(
+                &mut self.coordination,
+                &mut Ctx::new(now, &mut lift),
+                &mut changes,
+            );
+        }
+        for change in changes.drain(..) {
+            self.on_change(change, at);
+        }
+        self.changes = changes;
+        self.name_orphans(now);
+    }
+
+    fn on_change(&mut self, change: Change, at: &mut AppCtx<'_, '_>) {
+        match change {
+            Change::Acquired {
+                shard,
+                worker,
+                taken,
+            } => {
+                if taken {
+                    self.counts.leases_taken += 1;
+                    let subject = format!("{}/worker-{}", Stream::shard_name(shard.0), worker.0);
+                    at.journal.push(("lease_taken", subject, String::new()));
+                }
+                self.start_reader(shard.0, worker, at);
+            }
+            Change::Lost { shard, worker } => {
+                if let Some(reader) = self.reader_of(shard.0, worker) {
+                    self.stop_reader(reader, at);
+                }
+            }
+            Change::ShutdownRequested { shard, worker } => match self.reader_of(shard.0, worker) {
+                Some(reader) => self.request_shutdown(reader, at),
+                None => self.hand_off(shard, at),
+            },
+            Change::LeaderChanged { worker } => {
+                at.journal.push((
+                    "kcl_leader_changed",
+                    format!("worker-{}", worker.0),
+                    String::new(),
+                ));
+            }
+        }
+    }
+
+    fn hand_off(&mut self, shard: ShardIndex, at: &mut AppCtx<'_, '_>) {
+        self.with_leases(at, |leases, ctx, changes| {
+            leases.handed_off(shard, ctx, changes)
+        });
+    }
+
+    fn reader_of(&self, shard: u32, worker: WorkerId) -> Option<u32> {
+        let state = self.shards.get(shard as usize)?.as_ref()?;
+        state.readers.iter().copied().find(|&reader| {
+            self.readers[reader as usize]
+                .as_ref()
+                .is_some_and(|r| r.worker == worker)
+        })
+    }
+
+    /// Shards were replaced. Children are known once a parent has been read to its end, or at once
+    /// to an application that does not wait for parents.
+    pub fn resharded(&mut self, opened: &[u32], at: &mut AppCtx<'_, '_>) {
+        let now = at.ctx.now;
+        for &shard in opened {
+            if self.shards.len() <= shard as usize {
+                self.shards.resize(shard as usize + 1, None);
+            }
+            let mut state = ShardState::new(now);
+            for parent in at.stream.shards[shard as usize]
+                .parents
+                .into_iter()
+                .flatten()
+            {
+                if let Some(parent) = &self.shards[parent as usize] {
+                    state.rest.inherit(&parent.rest);
+                }
+            }
+            self.shards[shard as usize] = Some(state);
+        }
+        let mut closed: Vec<u32> = opened
+            .iter()
+            .flat_map(|&shard| at.stream.shards[shard as usize].parents)
+            .flatten()
+            .collect();
+        closed.sort_unstable();
+        closed.dedup();
+        for parent in closed {
+            if self.config.parents_first {
+                self.check_end(parent, at);
+            } else {
+                self.announce_children(parent, at);
+            }
+        }
+    }
+
+    /// A request was appended to a shard: `records` of them new to the application.
+    pub fn appended(&mut self, shard: u32, records: u64, at: &mut AppCtx<'_, '_>) {
+        let Some(state) = self.shards[shard as usize].as_mut() else {
+            return;
+        };
+        state.unread += records;
+        self.unread += records;
+        if state.readers.is_empty() {
+            self.note_pause(shard, at.ctx.now);
+            return;
+        }
+        for i in 0..self.shards[shard as usize]
+            .as_ref()
+            .map_or(0, |state| state.readers.len())
+        {
+            let reader = self.shards[shard as usize]
+                .as_ref()
+                .expect("just seen")
+                .readers[i];
+            self.plan_fetch(reader, at);
+        }
+        self.note_pause(shard, at.ctx.now);
+    }
+
+    /// Workers die without a word; returns how many did.
+    pub fn kill_workers(&mut self, workers: u32, at: &mut AppCtx<'_, '_>) -> u32 {
+        self.end_workers(workers, at, Coordination::kill)
+    }
+
+    /// Workers stop cleanly; returns how many did.
+    pub fn stop_workers(&mut self, workers: u32, at: &mut AppCtx<'_, '_>) -> u32 {
+        self.end_workers(workers, at, Coordination::stop)
+    }
+
+    fn end_workers(
+        &mut self,
+        workers: u32,
+        at: &mut AppCtx<'_, '_>,
+        how: fn(&mut Coordination, WorkerId, SimTime),
+    ) -> u32 {
+        let running: Vec<WorkerId> = self.running_workers().take(workers as usize).collect();
+        for &worker in &running {
+            how(&mut self.coordination, worker, at.ctx.now);
+            self.workers[worker.0 as usize].running = false;
+            for reader in self.readers_of_worker(worker) {
+                self.stop_reader(reader, at);
+            }
+        }
+        self.name_orphans(at.ctx.now);
+        u32::try_from(running.len()).expect("a count of workers")
+    }
+
+    /// Workers stand still; returns their numbers, for [`Self::resume_workers`].
+    pub fn pause_workers(&mut self, workers: u32, at: &mut AppCtx<'_, '_>) -> Vec<WorkerId> {
+        let running: Vec<WorkerId> = self.running_workers().take(workers as usize).collect();
+        for &worker in &running {
+            self.coordination.pause(worker, at.ctx.now);
+            self.workers[worker.0 as usize].paused = true;
+            for reader in self.readers_of_worker(worker) {
+                self.freeze_reader(reader, at);
+            }
+        }
+        self.name_orphans(at.ctx.now);
+        running
+    }
+
+    /// Paused workers go on.
+    pub fn resume_workers(&mut self, workers: &[WorkerId], at: &mut AppCtx<'_, '_>) {
+        for &worker in workers {
+            if !self.workers[worker.0 as usize].running {
+                continue;
+            }
+            self.workers[worker.0 as usize].paused = false;
+            self.with_leases(at, |leases, ctx, changes| {
+                leases.resume(worker, ctx, changes)
+            });
+            for reader in self.readers_of_worker(worker) {
+                self.thaw_reader(reader, at);
+            }
+        }
+    }
+
+    /// New worker processes start.
+    pub fn add_workers(&mut self, workers: u32, at: &mut AppCtx<'_, '_>) {
+        for _ in 0..workers {
+            self.workers.push(Worker {
+                running: true,
+                paused: false,
+                busy: 0,
+                waiting: std::collections::VecDeque::new(),
+            });
+            let expected = self.workers.len() - 1;
+            self.with_leases(at, |leases, ctx, _| {
+                let worker = leases.add_worker(ctx);
+                assert_eq!(worker.0 as usize, expected, "workers are numbered in order");
+            });
+        }
+    }
+
+    fn running_workers(&self) -> impl Iterator<Item = WorkerId> + '_ {
+        let numbered = self.workers.iter().zip(0..);
+        numbered
+            .filter(|(worker, _)| worker.running && !worker.paused)
+            .map(|(_, n)| WorkerId(n))
+    }
+
+    fn readers_of_worker(&self, worker: WorkerId) -> Vec<u32> {
+        let numbered = self.readers.iter().zip(0..);
+        numbered
+            .filter(|(reader, _)| reader.as_ref().is_some_and(|r| r.worker == worker))
+            .map(|(_, id)| id)
+            .collect()
+    }
+
+    /// The cause of waiting at shards that nobody reads: a dead owner, or none.
+    fn name_orphans(&mut self, now: SimTime) {
+        for index in 0..self.shards.len() {
+            let Some(state) = &self.shards[index] else {
+                continue;
+            };
+            if state.ended || state.readers.iter().any(|&reader| self.is_awake(reader)) {
+                continue;
+            }
+            let shard = u32::try_from(index).expect("fewer than 2^32 shards");
+            let owner = self.coordination.owner(ShardIndex(shard));
+            let unnoticed = owner.is_some_and(|worker| {
+                let worker = &self.workers[worker.0 as usize];
+                !worker.running || worker.paused
+            });
+            let cause = if unnoticed {
+                Cause::OwnerDead
+            } else {
+                Cause::LeaseGap
+            };
+            let state = self.shards[index].as_mut().expect("just seen");
+            state.clock.set(now, cause);
+            state.interrupted = true;
+            self.note_pause(shard, now);
+        }
+    }
+
+    fn is_awake(&self, reader: u32) -> bool {
+        let reader = self.readers[reader as usize].as_ref();
+        reader.is_some_and(|reader| !self.workers[reader.worker.0 as usize].paused)
+    }
+
+    /// Keeps the time that readable records have no active owner.
+    fn note_pause(&mut self, shard: u32, now: SimTime) {
+        let Some(state) = self.shards[shard as usize].as_ref() else {
+            return;
+        };
+        let active = state.readers.iter().any(|&reader| self.is_awake(reader));
+        let paused = !active && state.unread > 0;
+        let state = self.shards[shard as usize].as_mut().expect("just seen");
+        match state.paused_since {
+            None if paused => state.paused_since = Some(now),
+            Some(since) if !paused => {
+                state.paused_since = None;
+                let lasted = now.since(since);
+                self.counts.paused_max = self.counts.paused_max.max(lasted);
+                self.counts.paused_total = self.counts.paused_total + lasted;
+            }
+            None | Some(_) => {}
+        }
+    }
+
+    /// Processing takes `ppm` millionths of its usual time from now on.
+    pub fn slow_down(&mut self, ppm: u64, at: &mut AppCtx<'_, '_>) {
+        self.slow_ppm = ppm;
+        let readers = u32::try_from(self.readers.len()).expect("fewer than 2^32 readers");
+        for reader in 0..readers {
+            self.replan(reader, at);
+        }
+    }
+
+    /// Brings all processors up to `now`, and returns (unread records, age of the oldest since its
+    /// append).
+    pub fn sample(&mut self, at: &mut AppCtx<'_, '_>) -> (u64, SimDuration) {
+        let now = at.ctx.now;
+        for reader in 0..self.readers.len() {
+            self.settle(u32::try_from(reader).expect("fewer than 2^32 readers"), at);
+        }
+        self.expire(at);
+        let mut oldest = SimDuration::ZERO;
+        for (index, state) in self.shards.iter().enumerate() {
+            let Some(state) = state.as_ref().filter(|state| state.unread > 0) else {
+                continue;
+            };
+            let log = &at.stream.shards[index].log;
+            if let Some(extent) = log.extent(log.extent_of(state.delivered)) {
+                oldest = oldest.max(now.since(extent.appended_at));
+            }
+        }
+        self.counts.lag_records_max = self.counts.lag_records_max.max(self.unread);
+        self.counts.lag_max = self.counts.lag_max.max(oldest);
+        (self.unread, oldest)
+    }
+
+    /// Retention has overtaken records: they are lost to this application (N-R-7).
+    fn expire(&mut self, at: &mut AppCtx<'_, '_>) {
+        let now = at.ctx.now;
+        let retention = at.stream.config.retention;
+        if now.0 < retention.0 {
+            return;
+        }
+        for index in 0..self.shards.len() {
+            let Some(state) = &self.shards[index] else {
+                continue;
+            };
+            let log = &at.stream.shards[index].log;
+            let (mut lost, mut upto) = (0, state.delivered);
+            while let Some(extent) = log.extent(log.extent_of(upto)) {
+                if extent.appended_at + retention > now {
+                    break;
+                }
+                for position in upto..extent.end() {
+                    let part = log.part(position);
+                    lost += if part.copy { 0 } else { u64::from(part.count) };
+                }
+                upto = extent.end();
+            }
+            if upto > state.delivered {
+                self.skip_to(index, upto, lost, at);
+            }
+        }
+    }
+
+    /// Checkpoints and times at the end of the run.
+    pub fn finish(&mut self, at: &mut AppCtx<'_, '_>) {
+        self.sample(at);
+        let now = at.ctx.now;
+        for index in 0..self.shards.len() {
+            let Some(state) = self.shards[index].as_mut() else {
+                continue;
+            };
+            if let Some(since) = state.paused_since.take() {
+                let lasted = now.since(since);
+                self.counts.paused_max = self.counts.paused_max.max(lasted);
+                self.counts.paused_total = self.counts.paused_total + lasted;
+            }
+        }
+    }
+
+    /// The lowest position that it may read again.
+    #[must_use]
+    pub fn needs_from(&self, shard: u32) -> u64 {
+        match self.shards.get(shard as usize) {
+            Some(Some(state)) => {
+                let readers = state
+                    .readers
+                    .iter()
+                    .filter_map(|&id| self.readers[id as usize].as_ref());
+                readers
+                    .map(Reader::position)
+                    .chain([state.checkpoint])
+                    .min()
+                    .unwrap_or(0)
+            }
+            _ => u64::MAX,
+        }
+    }
+
+    /// Unread records by the logs themselves, for the audit.
+    #[must_use]
+    pub fn count_unread(&self, stream: &Stream) -> u64 {
+        let states = self.shards.iter().enumerate();
+        states
+            .filter_map(|(index, state)| Some((index, state.as_ref()?)))
+            .map(|(index, state)| {
+                let log = &stream.shards[index].log;
+                let parts = (state.delivered.max(log.start())..log.end()).map(|p| log.part(p));
+                parts
+                    .filter(|part| !part.copy)
+                    .map(|part| u64::from(part.count))
+                    .sum::<u64>()
+            })
+            .sum()
+    }
+
+    /// Checks its books (decision D-22).
+    ///
+    /// # Panics
+    /// If an invariant is broken.
+    pub fn audit(&self) {
+        self.blame.audit();
+        self.coordination.audit();
+        let unread: u64 = self.shards.iter().flatten().map(|state| state.unread).sum();
+        assert_eq!(unread, self.unread, "unread of all shards");
+    }
+}
+
+impl ShardState {
+    fn new(now: SimTime) -> Self {
+        let mut clock = PlaceClock::new(Cause::LeaseGap);
+        clock.set(now, Cause::LeaseGap);
+        Self {
+            delivered: 0,
+            checkpoint: 0,
+            checkpointed_at: now,
+            clock,
+            readers: Vec::new(),
+            interrupted: false,
+            unread: 0,
+            rest: RestOrder::default(),
+            paused_since: None,
+            ended: false,
+            bytes: 0,
+        }
+    }
+}
+
+/// The coordination's view of the application's queue.
+struct Lift<'a, 'q> {
+    ctx: &'a mut Ctx<'q, Event>,
+}
+
+impl crate::engine::Schedule<coordination::Event> for Lift<'_, '_> {
+    fn schedule_at(&mut self, at: SimTime, event: coordination::Event) {
+        self.ctx.at(at, Event::Leases(event));
+    }
+}

@@ -1,0 +1,171 @@
+//! Which first deliveries came after a later record of the same flow and key (decision D-10).
+//!
+//! Simplification: batches of many keys are judged by chance: with m later records of the flow
+//! already delivered from the same part of the key space, a record of key k was overtaken with
+//! chance 1 - (1-p_k)^m. Later records are counted in slots of 100 ms of their offered instants
+//! over the last 51 s. At resolution 0 every record carries its key and the count is exact.
+
+use std::collections::BTreeMap;
+
+use crate::engine::SimTime;
+use crate::flow::{FlowId, KeyClass};
+use crate::kinesis::log::Part;
+
+/// Slots kept, and their width in nanoseconds.
+const SLOTS: u64 = 512;
+const SLOTS_LEN: usize = 512;
+const SLOT_NS: u64 = 100_000_000;
+
+/// Highest delivered number of every single key.
+#[derive(Clone, Debug, Default)]
+pub(super) struct KeyOrder {
+    delivered: BTreeMap<(FlowId, KeyClass), u64>,
+}
+
+impl KeyOrder {
+    /// A batch of one key is delivered for the first time: how many of its records came late.
+    pub(super) fn deliver(&mut self, part: &Part) -> u64 {
+        let stride = u64::from(part.stride);
+        let last = part.first_seq + u64::from(part.count - 1) * stride;
+        let highest = self.delivered.entry((part.flow, part.class)).or_insert(0);
+        // Numbers are kept plus one, so that zero means none.
+        let below = (*highest).saturating_sub(1);
+        *highest = (*highest).max(last + 1);
+        if below <= part.first_seq {
+            return 0;
+        }
+        (below - part.first_seq)
+            .div_ceil(stride)
+            .min(u64::from(part.count))
+    }
+}
+
+/// Delivered records of the rest, by flow and offered instant.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RestOrder {
+    flows: Vec<Option<Slots>>,
+}
+
+#[derive(Clone, Debug)]
+struct Slots {
+    counts: Vec<u32>,
+    newest: u64,
+}
+
+impl RestOrder {
+    /// A batch of many keys is delivered for the first time: how many later records of its flow
+    /// were delivered before.
+    pub(super) fn deliver(&mut self, part: &Part) -> u64 {
+        let flow = usize::from(part.flow.0);
+        if self.flows.len() <= flow {
+            self.flows.resize(flow + 1, None);
+        }
+        let slots = self.flows[flow].get_or_insert_with(|| Slots {
+            counts: vec![0; SLOTS_LEN],
+            newest: 0,
+        });
+        slots.deliver(part.offered_at, part.count)
+    }
+
+    /// A child shard begins with the history of its parents.
+    pub(super) fn inherit(&mut self, parent: &Self) {
+        if self.flows.len() < parent.flows.len() {
+            self.flows.resize(parent.flows.len(), None);
+        }
+        for (own, of_parent) in self.flows.iter_mut().zip(&parent.flows) {
+            match (own, of_parent) {
+                (_, None) => {}
+                (own @ None, of_parent) => *own = of_parent.clone(),
+                (Some(own), Some(of_parent)) => own.add(of_parent),
+            }
+        }
+    }
+}
+
+impl Slots {
+    fn deliver(&mut self, offered_at: SimTime, count: u32) -> u64 {
+        let slot = offered_at.0 / SLOT_NS;
+        if slot > self.newest {
+            for passed in self.newest.max(slot.saturating_sub(SLOTS)) + 1..=slot {
+                self.counts[index(passed)] = 0;
+            }
+            self.newest = slot;
+        }
+        let oldest = self.newest.saturating_sub(SLOTS - 1);
+        let ahead = (slot + 1).max(oldest)..=self.newest;
+        let ahead = ahead
+            .map(|later| u64::from(self.counts[index(later)]))
+            .sum();
+        if slot >= oldest {
+            self.counts[index(slot)] = self.counts[index(slot)].saturating_add(count);
+        }
+        ahead
+    }
+
+    fn add(&mut self, other: &Self) {
+        for slot in other.newest.saturating_sub(SLOTS - 1)..=other.newest {
+            let count = other.counts[index(slot)];
+            if count > 0 {
+                self.deliver(SimTime(slot * SLOT_NS), count);
+            }
+        }
+    }
+}
+
+fn index(slot: u64) -> usize {
+    usize::try_from(slot % SLOTS).expect("below 512")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(offered_ms: u64, first_seq: u64, count: u32, stride: u16) -> Part {
+        Part {
+            offered_at: SimTime(offered_ms * 1_000_000),
+            first_seq,
+            count,
+            bytes: count,
+            class: KeyClass(0),
+            flow: FlowId(0),
+            stride,
+            copy: false,
+            detoured: false,
+        }
+    }
+
+    /// One key over two shards, numbers 0..8: the odd ones first. Then 0, 2, 4 and 6 are all below
+    /// the delivered maximum, 7. In order nothing is late.
+    #[test]
+    fn records_below_the_delivered_maximum_are_late() {
+        let mut order = KeyOrder::default();
+        assert_eq!(order.deliver(&part(0, 1, 4, 2)), 0);
+        assert_eq!(order.deliver(&part(0, 0, 4, 2)), 4);
+        // 6, 8, 10: only 6 is below 7.
+        assert_eq!(order.deliver(&part(0, 6, 3, 2)), 1);
+        assert_eq!(order.deliver(&part(0, 11, 3, 1)), 0);
+    }
+
+    #[test]
+    fn later_records_of_the_flow_are_counted_once_each() {
+        let mut order = RestOrder::default();
+        assert_eq!(order.deliver(&part(1_000, 0, 5, 1)), 0);
+        assert_eq!(order.deliver(&part(3_000, 0, 7, 1)), 0);
+        assert_eq!(order.deliver(&part(2_000, 0, 1, 1)), 7);
+        assert_eq!(order.deliver(&part(500, 0, 1, 1)), 13);
+        // A minute later the old ones are beyond the window.
+        assert_eq!(order.deliver(&part(63_000, 0, 2, 1)), 0);
+        assert_eq!(order.deliver(&part(900, 0, 2, 1)), 2);
+    }
+
+    #[test]
+    fn a_merged_shard_knows_what_both_parents_delivered() {
+        let (mut low, mut high) = (RestOrder::default(), RestOrder::default());
+        low.deliver(&part(2_000, 0, 3, 1));
+        high.deliver(&part(3_000, 0, 4, 1));
+        let mut child = RestOrder::default();
+        child.inherit(&low);
+        child.inherit(&high);
+        assert_eq!(child.deliver(&part(1_000, 0, 1, 1)), 7);
+    }
+}

@@ -1,0 +1,203 @@
+//! What a shard holds: extents, each of them what one request appended at one instant.
+//!
+//! Positions are *part numbers*: parts are numbered from 0 in the order of their append, and a
+//! position names the next part. Only what some reader may still ask for is kept (decision D-15);
+//! everything behind the lowest checkpoint is dropped, so memory follows what is live.
+
+use std::collections::VecDeque;
+
+use crate::blame::Detour;
+use crate::engine::SimTime;
+use crate::flow::{Batch, FlowId, KeyClass};
+
+/// A stored batch, as much of it as readers need.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    /// When its records were offered.
+    pub offered_at: SimTime,
+    /// Number of its first record within flow and class.
+    pub first_seq: u64,
+    /// Records.
+    pub count: u32,
+    /// Their data and partition keys, bytes.
+    pub bytes: u32,
+    /// Which keys.
+    pub class: KeyClass,
+    /// Which client process.
+    pub flow: FlowId,
+    /// From one record's number to the next.
+    pub stride: u16,
+    /// A second copy of records that are stored already.
+    pub copy: bool,
+    /// Its client-side wait had more to it than batching and one attempt: see [`Log::detour`].
+    pub detoured: bool,
+}
+
+/// What one request appended to one shard.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// When it was appended, and became readable (N-R-5).
+    pub appended_at: SimTime,
+    /// When the request that brought it was sent.
+    pub sent_at: SimTime,
+    /// Number of its first part.
+    pub first_part: u64,
+    /// Number of parts.
+    pub parts: u32,
+    /// Application records.
+    pub records: u32,
+    /// Kinesis records: aggregates count once.
+    pub wire_records: u32,
+    /// Bytes on the wire.
+    pub bytes: u64,
+}
+
+impl Extent {
+    /// The number of the part after its last.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.first_part + u64::from(self.parts)
+    }
+}
+
+/// The records of one shard that may still be read.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    extents: VecDeque<Extent>,
+    dropped_extents: u64,
+    parts: VecDeque<Part>,
+    dropped_parts: u64,
+    detours: VecDeque<(u64, Detour)>,
+}
+
+impl Log {
+    /// Appends what a request brought.
+    pub fn append(&mut self, sent_at: SimTime, now: SimTime, wire: (u32, u64), batches: &[Batch]) {
+        let first_part = self.end();
+        let mut records = 0;
+        for batch in batches {
+            let detour = Detour {
+                backlog_ns: batch.backlog_ns,
+                throttled_ns: sent_at.since(batch.first_sent_at).0,
+            };
+            let detoured = detour != Detour::default();
+            if detoured {
+                self.detours.push_back((self.end(), detour));
+            }
+            self.parts.push_back(Part {
+                offered_at: batch.offered_at,
+                first_seq: batch.first_seq,
+                count: batch.count,
+                bytes: batch.bytes,
+                class: batch.class,
+                flow: batch.flow,
+                stride: batch.stride,
+                copy: batch.already_stored,
+                detoured,
+            });
+            records += batch.count;
+        }
+        self.extents.push_back(Extent {
+            appended_at: now,
+            sent_at,
+            first_part,
+            parts: u32::try_from(batches.len()).expect("a request holds few batches"),
+            records,
+            wire_records: wire.0,
+            bytes: wire.1,
+        });
+    }
+
+    /// The position after the last part.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.dropped_parts + self.parts.len() as u64
+    }
+
+    /// The lowest position still kept.
+    #[must_use]
+    pub fn start(&self) -> u64 {
+        self.dropped_parts
+    }
+
+    /// The part at `position`, which must be kept.
+    #[must_use]
+    pub fn part(&self, position: u64) -> &Part {
+        &self.parts[usize_of(position - self.dropped_parts)]
+    }
+
+    /// What delayed the part at `position` on the client's side, beyond batching and one attempt.
+    #[must_use]
+    pub fn detour(&self, position: u64) -> Detour {
+        self.detours
+            .binary_search_by_key(&position, |(at, _)| *at)
+            .map_or(Detour::default(), |index| self.detours[index].1)
+    }
+
+    /// Number of the extent after the last.
+    #[must_use]
+    pub fn end_extent(&self) -> u64 {
+        self.dropped_extents + self.extents.len() as u64
+    }
+
+    /// Number of the first extent kept.
+    #[must_use]
+    pub fn start_extent(&self) -> u64 {
+        self.dropped_extents
+    }
+
+    /// The extent of that number, if there is one.
+    #[must_use]
+    pub fn extent(&self, number: u64) -> Option<&Extent> {
+        self.extents
+            .get(usize_of(number.checked_sub(self.dropped_extents)?))
+    }
+
+    /// Number of the extent that holds the part at `position`, or the end.
+    #[must_use]
+    pub fn extent_of(&self, position: u64) -> u64 {
+        let before = self
+            .extents
+            .partition_point(|extent| extent.end() <= position);
+        self.dropped_extents + before as u64
+    }
+
+    /// Records in the parts from `from` to `until`.
+    #[must_use]
+    pub fn records_between(&self, from: u64, until: u64) -> u64 {
+        (from..until)
+            .map(|position| u64::from(self.part(position).count))
+            .sum()
+    }
+
+    /// Forgets whole extents below `position`.
+    pub fn drop_before(&mut self, position: u64) {
+        while self
+            .extents
+            .front()
+            .is_some_and(|extent| extent.end() <= position)
+        {
+            let extent = self.extents.pop_front().expect("just seen");
+            self.dropped_extents += 1;
+            self.dropped_parts += u64::from(extent.parts);
+            self.parts.drain(..extent.parts as usize);
+        }
+        while self
+            .detours
+            .front()
+            .is_some_and(|(at, _)| *at < self.dropped_parts)
+        {
+            self.detours.pop_front();
+        }
+    }
+
+    /// How many live entries it holds, for memory accounting.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.extents.len() + self.parts.len()
+    }
+}
+
+fn usize_of(n: u64) -> usize {
+    usize::try_from(n).expect("a position within memory")
+}

@@ -1,0 +1,483 @@
+//! The world of one run: every subsystem as a plain struct, and the only place that knows two of
+//! them at once. It is plain data and can be cloned: a run can be forked at any instant.
+
+mod observe;
+mod put;
+mod timeline;
+
+use crate::config::{ClientConfig, Retrieval, WorldConfig};
+use crate::engine::{Ctx, EventQueue, RngStream, Rngs, SimDuration, SimTime, Slab};
+use crate::flow::{Batch, FlowId};
+use crate::kinesis::client::{Client, ClientEvent};
+use crate::kinesis::kcl::coordination::WorkerId;
+use crate::kinesis::kcl::{self, App, AppCtx, ReadFaults};
+use crate::kinesis::kpl::Kpl;
+use crate::kinesis::put::PutRequest;
+use crate::kinesis::sdk::Sdk;
+use crate::kinesis::stream::Stream;
+use crate::ledger::Ledger;
+use crate::metrics::latency::Latency;
+use crate::result::EventRecord;
+use crate::workload::Workload;
+
+pub(crate) use observe::{Observer, SAMPLE, SAMPLES_PER_STEP};
+pub(crate) use timeline::marks;
+
+/// Everything that can happen.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// Records are offered by a producer.
+    Arrivals(u16),
+    /// Inside the client of a flow.
+    Client(FlowId, ClientEvent),
+    /// A PutRecords request is judged, stored and answered.
+    Put(u32),
+    /// The answer of a request that was stored never came.
+    AnswerTimedOut(u32),
+    /// Inside an application.
+    App(u16, kcl::Event),
+    /// A stream's shards change.
+    Reshard(u16),
+}
+
+/// One producer.
+#[derive(Clone)]
+struct Producer {
+    workload: Workload,
+    stream: u16,
+    latency: Latency,
+    /// Longest from a failed attempt to the next accepted one on its shard.
+    unavailable: SimDuration,
+}
+
+/// The client of one flow.
+#[derive(Clone)]
+struct Flow {
+    producer: u16,
+    stream: u16,
+    client: Client,
+    rng: RngStream,
+}
+
+/// Faults in force on a stream, as shares in millionths.
+#[derive(Clone, Copy, Default)]
+struct StreamFaults {
+    throttle_ppm: u32,
+    expire_ppm: u32,
+    lose_answers_ppm: u32,
+}
+
+/// What a stream is billed for, beyond its shards.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    /// PUT payload units of 25 KB while provisioned (N-P-1).
+    pub(crate) put_units: u64,
+    /// Bytes in while on-demand, each record rounded up to 1,024 (N-P-2).
+    pub(crate) on_demand_bytes: u64,
+    /// Kinesis records accepted.
+    pub(crate) wire_records: u64,
+    /// Bytes accepted, as on the wire.
+    pub(crate) wire_bytes: u64,
+}
+
+/// All that a run consists of.
+#[derive(Clone)]
+pub struct World {
+    /// Its configuration.
+    pub config: WorldConfig,
+    queue: EventQueue<Event>,
+    pub(crate) ledger: Ledger,
+    producers: Vec<Producer>,
+    flows: Vec<Flow>,
+    pub(crate) streams: Vec<Stream>,
+    faults: Vec<StreamFaults>,
+    fault_luck: Vec<RngStream>,
+    pub(crate) usage: Vec<Usage>,
+    pub(crate) apps: Vec<App>,
+    /// Indices of the applications that read each stream.
+    readers: Vec<Vec<usize>>,
+    requests: Slab<PutRequest>,
+    offered: Vec<Batch>,
+    stored: Vec<Batch>,
+    launched: Vec<PutRequest>,
+    timers: Vec<(SimTime, ClientEvent)>,
+    pool: Vec<Vec<Batch>>,
+    notes: Vec<(&'static str, String, String)>,
+    pub(crate) journal: Vec<EventRecord>,
+    pub(crate) warnings: Vec<String>,
+    steps: Vec<timeline::Step>,
+    next_step: usize,
+    paused: Vec<(usize, Vec<WorkerId>)>,
+    injected: Vec<u64>,
+    pub(crate) lag_records_max: u64,
+    pub(crate) events: u64,
+}
+
+impl World {
+    /// A world before its first instant.
+    #[must_use]
+    pub fn new(config: &WorldConfig) -> Self {
+        let rngs = Rngs::new(config.seed);
+        let streams: Vec<Stream> = config.streams.iter().map(Stream::new).collect();
+        let mut world = Self {
+            queue: EventQueue::new(),
+            ledger: Ledger::new(config.producers.len(), config.consumers.len()),
+            producers: Vec::new(),
+            flows: Vec::new(),
+            faults: vec![StreamFaults::default(); streams.len()],
+            fault_luck: config
+                .streams
+                .iter()
+                .map(|stream| rngs.stream(&format!("stream/{}/faults", stream.name)))
+                .collect(),
+            usage: vec![Usage::default(); streams.len()],
+            apps: config
+                .consumers
+                .iter()
+                .enumerate()
+                .map(|(index, app)| App::new(app, index, &streams[app.stream], &rngs))
+                .collect(),
+            readers: (0..streams.len())
+                .map(|stream| {
+                    let of_stream = config.consumers.iter().enumerate();
+                    of_stream
+                        .filter(|(_, app)| app.stream == stream)
+                        .map(|(i, _)| i)
+                        .collect()
+                })
+                .collect(),
+            streams,
+            requests: Slab::default(),
+            offered: Vec::new(),
+            stored: Vec::new(),
+            launched: Vec::new(),
+            timers: Vec::new(),
+            pool: Vec::new(),
+            notes: Vec::new(),
+            journal: Vec::new(),
+            warnings: Vec::new(),
+            steps: timeline::steps(config),
+            next_step: 0,
+            paused: Vec::new(),
+            injected: vec![0; config.timeline.len()],
+            lag_records_max: 0,
+            events: 0,
+            config: config.clone(),
+        };
+        for index in 0..config.producers.len() {
+            world.add_producer(index, &rngs);
+        }
+        world
+    }
+
+    fn add_producer(&mut self, index: usize, rngs: &Rngs) {
+        let config = self.config.producers[index].clone();
+        let flows = u16::try_from(config.flows).expect("at most 8 flows a producer");
+        let processes = config.instances / config.flows;
+        let first_flow = u16::try_from(self.flows.len()).expect("at most 8 flows a producer");
+        let (factors, hot) = timeline::shape_workload(&self.config, index);
+        let mut workload = Workload::new(
+            &config,
+            self.config.resolution,
+            (first_flow, flows),
+            &factors,
+            hot,
+            rngs,
+        );
+        workload.reroute(self.streams[config.stream].routes());
+        let stream = u16::try_from(config.stream).expect("few streams");
+        let producer = u16::try_from(index).expect("few producers");
+        for flow in 0..flows {
+            let client = match &config.client {
+                ClientConfig::Kpl(kpl) => Client::Kpl(Box::new(Kpl::new(kpl, processes))),
+                ClientConfig::Sdk(sdk) => Client::Sdk(Box::new(Sdk::new(sdk, processes))),
+            };
+            let rng = rngs.stream(&format!("producer/{}/client/{flow}", config.name));
+            self.flows.push(Flow {
+                producer,
+                stream,
+                client,
+                rng,
+            });
+        }
+        let unavailable = SimDuration::ZERO;
+        self.producers.push(Producer {
+            workload,
+            stream,
+            latency: Latency::default(),
+            unavailable,
+        });
+    }
+
+    /// Schedules what happens by itself.
+    pub fn start(&mut self) {
+        for index in 0..self.producers.len() {
+            let at = match self.config.resolution {
+                SimDuration::ZERO => SimTime::ZERO,
+                step => SimTime::ZERO + step,
+            };
+            let producer = u16::try_from(index).expect("few producers");
+            self.queue.schedule_at(at, Event::Arrivals(producer));
+        }
+        for index in 0..self.apps.len() {
+            let polls_all = self.polls_may_be_refused(self.config.consumers[index].stream);
+            self.with_app(index, SimTime::ZERO, |app, at| app.start(polls_all, at));
+        }
+    }
+
+    /// Whether the polling applications of a stream ask more often than a shard allows.
+    fn polls_may_be_refused(&self, stream: usize) -> bool {
+        let calls_per_ks: u64 = self
+            .config
+            .consumers
+            .iter()
+            .filter(|app| app.stream == stream)
+            .map(|app| match app.retrieval {
+                Retrieval::FanOut => 0,
+                Retrieval::Polling {
+                    idle_time_between_reads,
+                } => {
+                    let period = idle_time_between_reads + self.streams[stream].config.get_latency;
+                    1_000_000_000_000 / period.0.max(1)
+                }
+            })
+            .sum();
+        calls_per_ks > crate::kinesis::shard::READ_CALLS_PER_SEC * 1_000
+    }
+
+    /// When the next queued event happens.
+    pub fn next_event_at(&mut self) -> Option<SimTime> {
+        self.queue.next_at()
+    }
+
+    /// Takes the next event and lets it happen.
+    pub fn step(&mut self) {
+        let Some(next) = self.queue.pop() else { return };
+        self.events += 1;
+        let now = next.at;
+        match next.event {
+            Event::Arrivals(producer) => self.on_arrivals(usize::from(producer), now),
+            Event::Client(flow, event) => {
+                self.with_client(flow, now, |client, ctx| client.handle(event, ctx));
+            }
+            Event::Put(request) => self.on_put(request, now),
+            Event::AnswerTimedOut(request) => self.on_answer_timed_out(request, now),
+            Event::App(app, event) => {
+                self.with_app(usize::from(app), now, |app, at| app.handle(event, at));
+            }
+            Event::Reshard(stream) => self.on_reshard(usize::from(stream), now),
+        }
+        if cfg!(debug_assertions) && self.events.is_multiple_of(1_000) {
+            self.audit();
+        }
+    }
+
+    fn on_arrivals(&mut self, index: usize, now: SimTime) {
+        let producer = &mut self.producers[index];
+        let mut offered = std::mem::take(&mut self.offered);
+        producer.workload.offer(now, |batch| offered.push(batch));
+        let next = producer.workload.next_at(now);
+        for batch in &offered {
+            self.ledger
+                .offer(index, u64::from(batch.count), u64::from(batch.bytes));
+        }
+        // The workload gives the flows one after the other.
+        let mut of_flow = self.pool.pop().unwrap_or_default();
+        let mut rest = offered.as_slice();
+        while let Some(first) = rest.first() {
+            let len = rest
+                .iter()
+                .take_while(|batch| batch.flow == first.flow)
+                .count();
+            of_flow.extend_from_slice(&rest[..len]);
+            self.with_client(first.flow, now, |client, ctx| {
+                client.offer(&mut of_flow, ctx)
+            });
+            rest = &rest[len..];
+        }
+        self.pool.push(of_flow);
+        offered.clear();
+        self.offered = offered;
+        if next.0 <= self.config.duration.0 {
+            let producer = u16::try_from(index).expect("few producers");
+            self.queue.schedule_at(next, Event::Arrivals(producer));
+        }
+    }
+
+    /// Lets an application act, and keeps what a person should see of it.
+    fn with_app<R>(
+        &mut self,
+        index: usize,
+        now: SimTime,
+        act: impl FnOnce(&mut App, &mut AppCtx<'_, '_>) -> R,
+    ) -> R {
+        let stream = self.config.consumers[index].stream;
+        let faults = self.faults[stream];
+        // An application's events carry its index, so that the lift is a plain function.
+        let number = u16::try_from(index).expect("few applications");
+        let mut lift = AppQueue {
+            queue: &mut self.queue,
+            app: number,
+        };
+        let (producers, flows) = (&self.producers, &self.flows);
+        let overtaking = |flow: FlowId, shard: u32, ahead: u64| {
+            let workload = &producers[usize::from(flows[usize::from(flow.0)].producer)].workload;
+            workload
+                .keys()
+                .chance_of_overtaking(ahead, workload.mass_on(shard))
+        };
+        let mut at = AppCtx {
+            ctx: Ctx::new(now, &mut lift),
+            stream: &mut self.streams[stream],
+            ledger: &mut self.ledger,
+            overtaking: &overtaking,
+            faults: ReadFaults {
+                throttle_ppm: faults.throttle_ppm,
+                expire_ppm: faults.expire_ppm,
+            },
+            journal: &mut self.notes,
+        };
+        let result = act(&mut self.apps[index], &mut at);
+        if !self.notes.is_empty() {
+            let name = &self.config.consumers[index].name;
+            for (kind, subject, detail) in self.notes.drain(..) {
+                let subject = format!("consumers.{name}/{subject}");
+                self.journal.push(EventRecord {
+                    at: now,
+                    kind,
+                    subject,
+                    detail,
+                    cause: None,
+                });
+            }
+        }
+        result
+    }
+
+    fn on_reshard(&mut self, index: usize, now: SimTime) {
+        let changes = self.streams[index].reshard_due(now);
+        for change in changes {
+            let names = |shards: &[u32]| {
+                shards
+                    .iter()
+                    .map(|&s| Stream::shard_name(s))
+                    .collect::<Vec<_>>()
+                    .join(" and ")
+            };
+            let kind = if change.opened.len() > 1 {
+                "shard_split"
+            } else {
+                "shards_merged"
+            };
+            let detail = format!("into {}", names(&change.opened));
+            self.note(
+                now,
+                kind,
+                self.stream_subject(index, &names(&change.closed)),
+                detail,
+            );
+            let routes = self.streams[index].routes();
+            for producer in &mut self.producers {
+                if usize::from(producer.stream) == index {
+                    producer.workload.reroute(routes.clone());
+                }
+            }
+            for flow in &mut self.flows {
+                if usize::from(flow.stream) == index {
+                    flow.client.resharded(&change.closed, &change.opened);
+                }
+            }
+            for app in self.readers[index].clone() {
+                self.with_app(app, now, |app, at| app.resharded(&change.opened, at));
+            }
+        }
+        self.plan_reshard(index);
+    }
+
+    /// Plans the event for the next change of a stream's shards.
+    fn plan_reshard(&mut self, index: usize) {
+        if let Some((at, _)) = self.streams[index].pending.front() {
+            let stream = u16::try_from(index).expect("few streams");
+            self.queue.schedule_at(*at, Event::Reshard(stream));
+        }
+    }
+
+    fn stream_subject(&self, index: usize, shard: &str) -> String {
+        format!("systems.{}/{shard}", self.config.streams[index].name)
+    }
+
+    fn note(&mut self, at: SimTime, kind: &'static str, subject: String, detail: String) {
+        self.journal.push(EventRecord {
+            at,
+            kind,
+            subject,
+            detail,
+            cause: None,
+        });
+    }
+
+    /// Compares the books with what the models hold (decision D-22).
+    ///
+    /// # Panics
+    /// If an invariant is broken.
+    pub fn audit(&self) {
+        let mut held = vec![0_u64; self.producers.len()];
+        for flow in &self.flows {
+            let held = &mut held[usize::from(flow.producer)];
+            flow.client
+                .for_each_held(&mut |batch| *held += not_stored(batch));
+        }
+        for request in self.requests.iter() {
+            let producer = self.flows[usize::from(request.flow.0)].producer;
+            let batches = request.items.iter().flat_map(|item| &item.batches);
+            held[usize::from(producer)] += batches.map(not_stored).sum::<u64>();
+        }
+        let unread: Vec<u64> = self
+            .apps
+            .iter()
+            .map(|app| app.count_unread(&self.streams[app.config.stream]))
+            .collect();
+        self.ledger.audit(&held, &unread);
+        self.apps.iter().for_each(App::audit);
+        self.streams.iter().for_each(Stream::audit);
+    }
+
+    /// Brings everything up to the end of the run.
+    pub fn finish(&mut self, end: SimTime) {
+        for index in 0..self.apps.len() {
+            self.with_app(index, end, |app, at| app.finish(at));
+        }
+        for stream in &mut self.streams {
+            stream.bill(end);
+        }
+        self.audit();
+    }
+
+    /// Latency of what a producer's client was told, and the longest that a shard took nothing.
+    pub(crate) fn producer_times(&self, index: usize) -> (&Latency, SimDuration) {
+        (
+            &self.producers[index].latency,
+            self.producers[index].unavailable,
+        )
+    }
+}
+
+fn not_stored(batch: &Batch) -> u64 {
+    if batch.already_stored {
+        0
+    } else {
+        u64::from(batch.count)
+    }
+}
+
+/// The world's queue as one application sees it.
+struct AppQueue<'a> {
+    queue: &'a mut EventQueue<Event>,
+    app: u16,
+}
+
+impl crate::engine::Schedule<kcl::Event> for AppQueue<'_> {
+    fn schedule_at(&mut self, at: SimTime, event: kcl::Event) {
+        self.queue.schedule_at(at, Event::App(self.app, event));
+    }
+}

@@ -1,0 +1,155 @@
+//! What is watched while a run goes on: series, sampled four times a second and kept per second.
+
+use crate::engine::{SimDuration, SimTime};
+use crate::metrics::recorder::{Recorder, SeriesId};
+use crate::result::Series;
+
+use super::{Event, World};
+
+/// Time between two samples.
+pub(crate) const SAMPLE: SimDuration = SimDuration::from_millis(250);
+/// Samples in one step of a series.
+pub(crate) const SAMPLES_PER_STEP: u64 = 4;
+
+/// The series of a run.
+pub(crate) struct Observer {
+    recorder: Recorder,
+    total: [SeriesId; 6],
+    producers: Vec<[SeriesId; 4]>,
+    systems: Vec<[SeriesId; 2]>,
+    consumers: Vec<[SeriesId; 3]>,
+}
+
+impl Observer {
+    /// Series for every member of the world.
+    pub(crate) fn new(world: &World) -> Self {
+        let mut recorder = Recorder::new((SAMPLE.times(SAMPLES_PER_STEP)).as_secs_f64());
+        let flow = |recorder: &mut Recorder, prefix: &str, what: &str| {
+            recorder.rate(format!("{prefix}.records_{what}_per_s"), "records/s")
+        };
+        let total = [
+            flow(&mut recorder, "total", "offered"),
+            flow(&mut recorder, "total", "accepted"),
+            flow(&mut recorder, "total", "throttled"),
+            flow(&mut recorder, "total", "delivered"),
+            recorder.gauge("total.lag_records".into(), "records"),
+            recorder.gauge("total.lag_seconds".into(), "s"),
+        ];
+        let config = &world.config;
+        let mut of_producer = |name: &str| {
+            let prefix = format!("producers.{name}");
+            ["offered", "accepted", "throttled", "refused"]
+                .map(|what| flow(&mut recorder, &prefix, what))
+        };
+        let producers = config
+            .producers
+            .iter()
+            .map(|p| of_producer(&p.name))
+            .collect();
+        let mut of_system = |name: &str| {
+            [
+                recorder.gauge(format!("systems.{name}.shards"), "shards"),
+                recorder.rate(format!("systems.{name}.bytes_accepted_per_s"), "B/s"),
+            ]
+        };
+        let systems = config.streams.iter().map(|s| of_system(&s.name)).collect();
+        let mut of_consumer = |name: &str| {
+            let prefix = format!("consumers.{name}");
+            [
+                flow(&mut recorder, &prefix, "delivered"),
+                recorder.gauge(format!("{prefix}.lag_records"), "records"),
+                recorder.gauge(format!("{prefix}.lag_seconds"), "s"),
+            ]
+        };
+        let consumers = config
+            .consumers
+            .iter()
+            .map(|c| of_consumer(&c.name))
+            .collect();
+        Self {
+            recorder,
+            total,
+            producers,
+            systems,
+            consumers,
+        }
+    }
+
+    /// Takes a sample; the last one of a step ends it.
+    pub(crate) fn sample(&mut self, world: &mut World, now: SimTime, ends_step: bool) {
+        let (mut lag, mut oldest) = (0, SimDuration::ZERO);
+        for index in 0..world.apps.len() {
+            let (unread, age) = world.with_app(index, now, |app, at| app.sample(at));
+            lag += unread;
+            oldest = oldest.max(age);
+            self.recorder
+                .level(self.consumers[index][1], to_f64(unread));
+            self.recorder
+                .level(self.consumers[index][2], age.as_secs_f64());
+        }
+        world.lag_records_max = world.lag_records_max.max(lag);
+        self.recorder.level(self.total[4], to_f64(lag));
+        self.recorder.level(self.total[5], oldest.as_secs_f64());
+        if ends_step {
+            self.count(world);
+            self.recorder.end_step();
+        }
+    }
+
+    fn count(&mut self, world: &World) {
+        let mut sums = [0_u64; 4];
+        for (book, ids) in world.ledger.producers.iter().zip(&self.producers) {
+            let counts = [book.offered, book.accepted, book.throttled, book.refused];
+            for (id, count) in ids.iter().zip(counts) {
+                self.recorder.count(*id, count);
+            }
+            sums.iter_mut()
+                .zip(counts)
+                .for_each(|(sum, count)| *sum += count);
+        }
+        sums[3] = 0;
+        for (book, ids) in world.ledger.consumers.iter().zip(&self.consumers) {
+            self.recorder.count(ids[0], book.delivered);
+            sums[3] += book.delivered;
+        }
+        for (id, sum) in self.total.iter().zip(sums) {
+            self.recorder.count(*id, sum);
+        }
+        for ((stream, usage), ids) in world.streams.iter().zip(&world.usage).zip(&self.systems) {
+            self.recorder
+                .level(ids[0], to_f64(stream.open.len() as u64));
+            self.recorder.count(ids[1], usage.wire_bytes);
+        }
+    }
+
+    /// All series.
+    pub(crate) fn finish(self) -> Vec<Series> {
+        self.recorder.finish()
+    }
+}
+
+impl World {
+    /// What happens at the end of each second: capacity follows, logs forget.
+    pub(crate) fn end_second(&mut self, now: SimTime) {
+        for index in 0..self.streams.len() {
+            if !self.streams[index].scale(now).is_empty() {
+                let stream = u16::try_from(index).expect("few streams");
+                if let Some((at, _)) = self.streams[index].pending.front() {
+                    self.queue.schedule_at(*at, Event::Reshard(stream));
+                }
+            }
+            for shard in 0..self.streams[index].shards.len() {
+                let number = u32::try_from(shard).expect("fewer than 2^32 shards");
+                let apps = self.readers[index].iter().map(|&app| &self.apps[app]);
+                let needed = apps.map(|app| app.needs_from(number)).min();
+                let log = &mut self.streams[index].shards[shard].log;
+                log.drop_before(needed.unwrap_or_else(|| log.end()).min(log.end()));
+            }
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "series are for reports only")]
+fn to_f64(n: u64) -> f64 {
+    n as f64
+}

@@ -1,0 +1,6 @@
+//! Integration tests: published results by id, swarm, command line, goldens, tidiness.
+
+mod bench;
+mod published;
+mod swarm;
+mod theory;
