@@ -3,12 +3,11 @@
 //!
 //! All findings are collected; each says the limit that it is about.
 
-use std::collections::BTreeSet;
-
 use crate::defaults;
 use crate::diagnostics::Severity;
 use crate::knobs::{KCL, KPL, Library};
 use crate::lower::{LEAST_IDLE_TIME_V3, parts, records, resolution, shards_on_demand};
+use crate::names::{Names, Section};
 use crate::nearest;
 use crate::path::Path;
 use crate::rates::{MOST_CSV_LINES, MOST_WAVES, Profiles, profile, records_within};
@@ -16,7 +15,6 @@ use crate::schema::{
     Capacity, Client, ConfigValue, Consumer, Kcl, KclVersion, Keys, Kinesis, Named, Producer,
     RateShape, RecordSize, Retrieval, Scenario, Sdk, ServiceTime, System,
 };
-use crate::span::{Kind, Scan};
 use crate::timeline;
 use crate::units::{ByteRate, Bytes, Dur, shortened};
 
@@ -60,42 +58,6 @@ pub(crate) struct Finding {
     pub(crate) message: String,
     pub(crate) help: Option<String>,
     pub(crate) severity: Severity,
-}
-
-/// Names that a file defines, whether or not what they stand for could be read.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Names {
-    pub(crate) systems: BTreeSet<String>,
-    pub(crate) producers: BTreeSet<String>,
-    pub(crate) consumers: BTreeSet<String>,
-    pub(crate) sinks: BTreeSet<String>,
-    pub(crate) runs: BTreeSet<String>,
-}
-
-impl Names {
-    pub(crate) fn of(scenario: &Scenario, scan: Option<&Scan>) -> Self {
-        let mut names = Self {
-            systems: scenario.systems.keys().cloned().collect(),
-            producers: scenario.producers.keys().cloned().collect(),
-            consumers: scenario.consumers.keys().cloned().collect(),
-            sinks: scenario.sinks.keys().cloned().collect(),
-            runs: scenario.mitigations.keys().cloned().collect(),
-        };
-        names.runs.insert("baseline".to_owned());
-        let in_file = |section: &str| {
-            let found = scan.map(|scan| scan.find(&Path::default().name(section)));
-            match found.filter(|it| it.depth == 1).map(|it| &it.node.kind) {
-                Some(Kind::Map(entries)) => entries.iter().map(|it| it.key.clone()).collect(),
-                _ => Vec::new(),
-            }
-        };
-        names.systems.extend(in_file("systems"));
-        names.producers.extend(in_file("producers"));
-        names.consumers.extend(in_file("consumers"));
-        names.sinks.extend(in_file("sinks"));
-        names.runs.extend(in_file("mitigations"));
-        names
-    }
 }
 
 /// Collects findings.
@@ -183,15 +145,9 @@ impl Checker<'_> {
     }
 
     /// A name that must be defined elsewhere in the file.
-    pub(crate) fn reference(
-        &mut self,
-        path: Path,
-        name: &str,
-        kind: &str,
-        names: &BTreeSet<String>,
-    ) {
-        if !names.contains(name) {
-            let help = nearest::help(name, names.iter().map(String::as_str));
+    pub(crate) fn reference(&mut self, path: Path, name: &str, kind: &str, names: &Section) {
+        if !names.has(name) {
+            let help = nearest::help(name, names.iter());
             let message = format!("there is no {kind} `{}`", shortened(name));
             self.error(path, message).help = help;
         }

@@ -10,8 +10,9 @@ use serde::Serialize;
 use sim_core::metrics::catalogue::{self, METRICS, Metric, Unit};
 use sim_core::result::{RunResult, Summary, Value};
 
-use crate::check::{Finding, MAX_CLAIMS, Names, root};
+use crate::check::{Finding, MAX_CLAIMS, root};
 use crate::diagnostics::Severity;
+use crate::names::Names;
 use crate::nearest;
 use crate::path::Path;
 use crate::schema::{Claim, ConfigValue, Scenario};
@@ -210,8 +211,8 @@ fn check_claim(path: &Path, claim: &Claim, names: &Names, findings: &mut Vec<Fin
 }
 
 fn check_run(path: Path, run: &str, names: &Names, findings: &mut Vec<Finding>) {
-    if !names.runs.contains(run) {
-        let help = nearest::help(run, names.runs.iter().map(String::as_str));
+    if !names.runs.has(run) {
+        let help = nearest::help(run, names.runs.iter());
         findings.push(finding(
             path,
             format!("there is no run `{}`", shortened(run)),
@@ -245,8 +246,8 @@ fn check_metric(
                 return None;
             }
         };
-        if !members.contains(name) {
-            let help = nearest::help(name, members.iter().map(String::as_str));
+        if !members.has(name) {
+            let help = nearest::help(name, members.iter());
             let message = format!("there is no `{}` in {section}", shortened(name));
             findings.push(finding(path.clone(), message, help));
         }

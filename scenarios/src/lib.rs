@@ -15,7 +15,7 @@
 //! | [`schema`], [`units`], `defaults` | what a scenario says, in which words, and what it may leave out |
 //! | [`knobs`] | configuration of real libraries under real names |
 //! | `source`, [`span`], `read` | from text to a scenario, all structural problems in one pass |
-//! | [`check`], `timeline`, [`expect`] | what a well-formed scenario may still get wrong |
+//! | [`check`], `timeline`, `names`, [`expect`] | what a well-formed scenario may still get wrong |
 //! | [`tree`], [`path`] | any field by its path: mitigations, `--set`, sweeps |
 //! | [`mod@load`], [`diagnostics`] | all of it together, and problems as people see them |
 //! | [`lower`], [`rates`] | to the configuration of worlds |
@@ -29,6 +29,7 @@ pub mod knobs;
 pub mod load;
 pub mod lower;
 mod manifest;
+mod names;
 pub mod nearest;
 pub mod path;
 pub mod rates;

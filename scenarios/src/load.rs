@@ -11,10 +11,11 @@ use sim_core::config::WorldConfig;
 use sim_core::engine::SimDuration;
 use sim_core::result::RunResult;
 
-use crate::check::{Finding, Names, check, root};
+use crate::check::{Finding, check, root};
 use crate::diagnostics::{Origin, Problem, Problems, Severity};
 use crate::expect::{self, Outcome};
 use crate::lower;
+use crate::names::Names;
 use crate::path::{Path, Step, parse_path};
 use crate::rates::{Profiles, read_csv};
 use crate::read::{error, parse};
@@ -136,7 +137,7 @@ pub fn load(
         return Err(Problems::new(file_name, text, problems));
     };
     let mut loader = Loader {
-        names: Names::of(&file_scenario, Some(&scan)),
+        names: Names::of(&file_scenario).with_unread(&scan, &parsed.blanked),
         text,
         unread: parsed.blanked,
         scan: &scan,
@@ -266,7 +267,7 @@ impl Loader<'_> {
     /// Checks a scenario; what was not found before was brought about by `cause`.
     fn look(&mut self, scenario: &Scenario, with_claims: bool, cause: &Cause) {
         let unreadable = self.read_profiles(scenario);
-        let mut names = Names::of(scenario, None);
+        let mut names = Names::of(scenario);
         names.include(&self.names);
         let mut findings = check(scenario, &names, &self.profiles);
         findings.extend(unreadable);
@@ -439,16 +440,6 @@ impl Loader<'_> {
                 span.start..span.start + first_line
             }
         }
-    }
-}
-
-impl Names {
-    fn include(&mut self, other: &Self) {
-        self.systems.extend(other.systems.iter().cloned());
-        self.producers.extend(other.producers.iter().cloned());
-        self.consumers.extend(other.consumers.iter().cloned());
-        self.sinks.extend(other.sinks.iter().cloned());
-        self.runs.extend(other.runs.iter().cloned());
     }
 }
 

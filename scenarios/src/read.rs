@@ -190,7 +190,7 @@ impl Reader<'_> {
                 None
             };
             if let Some((place, text)) = assumed {
-                expansion.add(place, &text);
+                expansion.assume(place, &text);
             } else if of_root || is_syntax(&wrong.code) || !self.blank(&found.part) {
                 return;
             }

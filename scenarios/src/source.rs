@@ -51,6 +51,8 @@ pub(crate) fn short_for(path: &Path) -> Option<&'static str> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Expansion {
     inserts: Vec<(usize, String)>,
+    /// Inserted at one place whatever becomes of what stands there.
+    assumed: Option<(usize, String)>,
 }
 
 /// A text with its short forms written out.
@@ -80,13 +82,16 @@ impl Expansion {
                 Kind::Word | Kind::Fields(..) | Kind::Tuple(..) | Kind::List(_) | Kind::Map(_) => {}
             }
         });
-        Self { inserts }
+        Self {
+            inserts,
+            assumed: None,
+        }
     }
 
-    /// Also inserts a text at a place.
-    pub(crate) fn add(&mut self, place: usize, text: &str) {
-        let index = self.inserts.partition_point(|it| it.0 < place);
-        self.inserts.insert(index, (place, text.to_owned()));
+    /// Fields for the scenario to have; `place` is that of its first field, the same each time.
+    pub(crate) fn assume(&mut self, place: usize, text: &str) {
+        let (_, all) = self.assumed.get_or_insert((place, String::new()));
+        all.push_str(text);
     }
 
     /// Writes the short forms out, but for those of parts that were blanked.
@@ -94,13 +99,13 @@ impl Expansion {
         let mut out = String::with_capacity(text.len() + 16 * self.inserts.len());
         let mut inserted = Vec::new();
         let mut from = 0;
-        for (place, insert) in &self.inserts {
-            if blanked
+        let is_blanked = |place: usize| {
+            blanked
                 .iter()
-                .any(|it| it.start <= *place && *place <= it.end)
-            {
-                continue;
-            }
+                .any(|it| it.start <= place && place <= it.end)
+        };
+        let written_out = self.inserts.iter().filter(|it| !is_blanked(it.0));
+        for (place, insert) in self.assumed.iter().chain(written_out) {
             out.push_str(text.get(from..*place).unwrap_or(""));
             inserted.push((out.len(), insert.len()));
             out.push_str(insert);

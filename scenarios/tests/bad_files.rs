@@ -525,6 +525,27 @@ fn all_problems_come_at_once_in_the_order_of_the_file() {
 }
 
 #[test]
+fn a_field_that_every_scenario_has_may_be_wrong_without_hiding_the_rest() {
+    for (from, to) in [
+        ("title: ", "titel: "),
+        ("duration: \"30m\",", ""),
+        ("duration: \"30m\"", "duration: 30"),
+        ("systems: {", "sistems: {"),
+        ("producers: {", "producers: 7, timeline: [], mitigations: {"),
+    ] {
+        let text = replaced(from, to).replacen("service_time: \"300us\"", "service_time: 300", 1);
+        let text = text.replacen("\"throttled_ratio\", \"10%\"", "\"throttled_ratio\", 10", 1);
+        let problems = problems_of(&text);
+        let last = problems.list.last().map(|it| it.path.as_str());
+        assert!(problems.list.len() >= 3, "{to}: {problems}");
+        if from != "producers: {" {
+            assert_eq!(problems.list.len(), 3, "{to}: {problems}");
+            assert_eq!(last, Some("expect[0][2]"), "{to}: {problems}");
+        }
+    }
+}
+
+#[test]
 fn a_problem_of_the_command_line_points_at_the_command_line() {
     for (path, value, marked, message) in [
         (

@@ -1,0 +1,99 @@
+//! Names that a file defines, for references to be held against.
+
+use std::collections::BTreeSet;
+
+use crate::check::root;
+use crate::path::Path;
+use crate::schema::{Named, Scenario};
+use crate::span::{Kind, Scan};
+
+/// The names of one section.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Section {
+    names: BTreeSet<String>,
+    /// The section could not be read: it may define any name.
+    unread: bool,
+}
+
+impl Section {
+    fn of<T>(names: &Named<T>) -> Self {
+        Self {
+            names: names.keys().cloned().collect(),
+            unread: false,
+        }
+    }
+
+    /// Whether a reference to that name may stand.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.unread || self.names.contains(name)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.unread && self.names.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> + Clone {
+        self.names.iter().map(String::as_str)
+    }
+
+    fn include(&mut self, other: &Self) {
+        self.names.extend(other.names.iter().cloned());
+        self.unread |= other.unread;
+    }
+}
+
+/// Names that a scenario defines, whether or not what they stand for could be read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) systems: Section,
+    pub(crate) producers: Section,
+    pub(crate) consumers: Section,
+    pub(crate) sinks: Section,
+    /// `baseline` and the mitigations.
+    pub(crate) runs: Section,
+}
+
+impl Names {
+    pub(crate) fn of(scenario: &Scenario) -> Self {
+        let mut runs = Section::of(&scenario.mitigations);
+        runs.names.insert("baseline".to_owned());
+        Self {
+            systems: Section::of(&scenario.systems),
+            producers: Section::of(&scenario.producers),
+            consumers: Section::of(&scenario.consumers),
+            sinks: Section::of(&scenario.sinks),
+            runs,
+        }
+    }
+
+    /// Also what stands in a file but could not be read.
+    pub(crate) fn with_unread(mut self, scan: &Scan, unread: &[Path]) -> Self {
+        for (name, section) in [
+            ("systems", &mut self.systems),
+            ("producers", &mut self.producers),
+            ("consumers", &mut self.consumers),
+            ("sinks", &mut self.sinks),
+            ("mitigations", &mut self.runs),
+        ] {
+            let path = root(name);
+            section.unread |= unread.contains(&path);
+            let found = scan.find(&path);
+            if let Kind::Map(entries) = &found.node.kind
+                && found.depth == 1
+            {
+                section
+                    .names
+                    .extend(entries.iter().map(|it| it.key.clone()));
+            }
+        }
+        self
+    }
+
+    pub(crate) fn include(&mut self, other: &Self) {
+        self.systems.include(&other.systems);
+        self.producers.include(&other.producers);
+        self.consumers.include(&other.consumers);
+        self.sinks.include(&other.sinks);
+        self.runs.include(&other.runs);
+    }
+}
