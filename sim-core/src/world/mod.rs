@@ -12,7 +12,7 @@ use crate::kinesis::client::{Client, ClientEvent};
 use crate::kinesis::kcl::coordination::WorkerId;
 use crate::kinesis::kcl::{self, App, AppCtx, ReadFaults};
 use crate::kinesis::kpl::Kpl;
-use crate::kinesis::put::PutRequest;
+use crate::kinesis::put::{PutItem, PutRequest};
 use crate::kinesis::sdk::Sdk;
 use crate::kinesis::stream::Stream;
 use crate::ledger::Ledger;
@@ -102,6 +102,7 @@ pub struct World {
     launched: Vec<PutRequest>,
     timers: Vec<(SimTime, ClientEvent)>,
     pool: Vec<Vec<Batch>>,
+    item_pool: Vec<Vec<PutItem>>,
     notes: Vec<(&'static str, String, String)>,
     pub(crate) journal: Vec<EventRecord>,
     pub(crate) warnings: Vec<String>,
@@ -153,6 +154,7 @@ impl World {
             launched: Vec::new(),
             timers: Vec::new(),
             pool: Vec::new(),
+            item_pool: Vec::new(),
             notes: Vec::new(),
             journal: Vec::new(),
             warnings: Vec::new(),
