@@ -86,7 +86,12 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) force: bool,
     /// Seed of all random streams; the scenario's own by default.
-    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "seeds",
+        allow_negative_numbers = true
+    )]
     pub(crate) seed: Option<u64>,
     /// Run every seed from A to B, both included: expectations must hold for all.
     #[arg(long, value_name = "A..B", value_parser = seed_range)]
@@ -98,7 +103,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
     /// Runs at the same time; never changes results.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) jobs: Option<usize>,
     /// One JSON document on standard output instead of the table: that of `summary.json`, or a
     /// list of them for several scenarios.

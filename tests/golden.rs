@@ -153,6 +153,10 @@ fn first_change(golden: &str, text: &str) -> String {
 
 #[test]
 fn every_golden_is_of_a_shipped_scenario() {
+    if wants_update() {
+        // They are being written.
+        return;
+    }
     let goldens: BTreeSet<String> = fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -28,7 +28,7 @@ fn check_tells_all_problems_with_line_column_and_caret() {
     bench.write("bad.ron", text);
     let ended = bench.refuse(&["check", "bad.ron"], 2);
     // Counted by hand in the text of the small scenario.
-    ended.says(&["--> bad.ron:5:60", "--> bad.ron:7:30", "--> bad.ron:9:35"]);
+    ended.says(&["--> bad.ron:5:59", "--> bad.ron:7:30", "--> bad.ron:9:38"]);
     ended.says(&["^^^^", "did you mean `workers`?", "2400"]);
     assert_eq!(ended.out, "");
 
