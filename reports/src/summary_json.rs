@@ -207,9 +207,9 @@ impl Serialize for Measured {
 }
 
 /// The metrics of a summary in the catalogue's order, then those that it does not know by name.
-pub(crate) fn in_order<'a, K: Borrow<str> + Ord, V: Copy>(
-    summary: &'a BTreeMap<K, V>,
-) -> impl Iterator<Item = (&'a str, V)> {
+pub(crate) fn in_order<K: Borrow<str> + Ord, V: Copy>(
+    summary: &BTreeMap<K, V>,
+) -> impl Iterator<Item = (&str, V)> {
     let known = METRICS
         .iter()
         .filter_map(|metric| Some((metric.name, *summary.get(metric.name)?)));
