@@ -1,6 +1,7 @@
 //! Integration tests: published results by id, swarm, command line, goldens, tidiness.
 
 mod bench;
+mod clients;
 mod published;
 mod swarm;
 mod theory;
