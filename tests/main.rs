@@ -3,5 +3,6 @@
 mod bench;
 mod clients;
 mod published;
+mod readers;
 mod swarm;
 mod theory;
