@@ -1,6 +1,8 @@
 //! Integration tests: published results by id, swarm, command line, goldens, tidiness.
 
 mod bench;
+mod clients;
 mod published;
+mod readers;
 mod swarm;
 mod theory;

@@ -316,12 +316,13 @@ impl App {
             .collect();
         closed.sort_unstable();
         closed.dedup();
+        if !self.config.parents_first {
+            // A naive reader begins with them at once; the parents stay in its table until read.
+            let found: Vec<ShardIndex> = opened.iter().map(|&shard| ShardIndex(shard)).collect();
+            self.with_leases(at, |leases, _, _| leases.shards_found(&found));
+        }
         for parent in closed {
-            if self.config.parents_first {
-                self.check_end(parent, at);
-            } else {
-                self.announce_children(parent, at);
-            }
+            self.check_end(parent, at);
         }
     }
 
