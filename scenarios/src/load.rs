@@ -535,7 +535,7 @@ mod tests {
     use super::*;
     use crate::schema::Happening;
 
-    const GOOD: &str = include_str!("../hot_key.ron");
+    const GOOD: &str = include_str!("../tests/hot_key.ron");
 
     fn no_file(_: &str) -> Result<String, String> {
         Err("no such file".to_owned())

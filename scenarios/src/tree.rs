@@ -443,7 +443,9 @@ mod tests {
     use crate::schema::{Capacity, Client, Keys, RateShape, System};
 
     fn scenario() -> Scenario {
-        parse(include_str!("../hot_key.ron")).scenario.unwrap()
+        parse(include_str!("../tests/hot_key.ron"))
+            .scenario
+            .unwrap()
     }
 
     fn changed(path: &str, text: &str) -> Scenario {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use scenarios::{load_bytes, schema::Scenario};
 
 const GOOD: [&str; 3] = [
-    include_str!("../hot_key.ron"),
+    include_str!("hot_key.ron"),
     include_str!("../on_demand_ramp.ron"),
     include_str!("../templates/new.ron"),
 ];

@@ -6,7 +6,7 @@
 use scenarios::diagnostics::Origin;
 use scenarios::{Problem, Problems, Severity, load, load_bytes};
 
-const GOOD: &str = include_str!("../hot_key.ron");
+const GOOD: &str = include_str!("hot_key.ron");
 
 fn problems_of(text: &str) -> Problems {
     match load("bad.ron", text, &[], &|_| Err("no such file".to_owned())) {

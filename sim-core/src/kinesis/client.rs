@@ -55,6 +55,8 @@ pub struct ClientCtx<'a> {
     pub timers: &'a mut Vec<(SimTime, ClientEvent)>,
     /// Empty vectors for batches, to be used again.
     pub pool: &'a mut Vec<Vec<Batch>>,
+    /// Empty vectors for items, to be used again.
+    pub item_pool: &'a mut Vec<Vec<PutItem>>,
 }
 
 impl ClientCtx<'_> {

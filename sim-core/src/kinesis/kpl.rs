@@ -18,7 +18,6 @@
 //! make n(1 - (1 - 1/n)^m) aggregates of m records. Reading the shard map takes 100 ms (an
 //! assumption). A tail of single records could tell.
 
-use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
 use crate::config::KplConfig;
@@ -50,8 +49,8 @@ pub struct Kpl {
     config: KplConfig,
     processes: u32,
     buffers: Vec<Buffer>,
-    /// Deadlines of the buffers: one event for all that are due at one instant.
-    agenda: BTreeMap<SimTime, Vec<u32>>,
+    /// Deadlines of the buffers, in order: one event for all that are due at one instant.
+    agenda: VecDeque<(SimTime, u32)>,
     limiters: Vec<Option<ShardLimiter>>,
     /// Shards whose limiter holds records back.
     held_back: Vec<u32>,
@@ -87,8 +86,8 @@ struct Collector {
     wire_bytes: u64,
     deadline: SimTime,
     number: u32,
-    /// Bytes by shard.
-    by_shard: BTreeMap<ShardIndex, u64>,
+    /// Bytes by shard: as many entries as the request has shards.
+    by_shard: Vec<(ShardIndex, u64)>,
 }
 
 impl Kpl {
@@ -100,7 +99,7 @@ impl Kpl {
             config: config.clone(),
             processes,
             buffers: Vec::new(),
-            agenda: BTreeMap::new(),
+            agenda: VecDeque::new(),
             limiters: Vec::new(),
             held_back: Vec::new(),
             draining: false,
@@ -137,10 +136,10 @@ impl Kpl {
     }
 
     /// A request is answered: what failed comes back into the buffers (N-KPL-5).
-    pub fn answered(&mut self, items: Vec<PutItem>, ctx: &mut ClientCtx<'_>) {
+    pub fn answered(&mut self, mut items: Vec<PutItem>, ctx: &mut ClientCtx<'_>) {
         self.connections.release(ctx);
         let deadline = ctx.now + SimDuration(self.config.record_max_buffered_time.0 / 2);
-        for mut item in items {
+        for mut item in items.drain(..) {
             if item.landed != item.shard && self.map_valid && self.config.aggregation_enabled {
                 self.map_valid = false;
                 ctx.timers
@@ -157,6 +156,7 @@ impl Kpl {
             }
             ctx.recycle(item.batches);
         }
+        ctx.item_pool.push(items);
     }
 
     /// Shards were replaced: until the map is read again, records for the new ones are taken for
@@ -209,11 +209,7 @@ impl Kpl {
         let buffer = &mut self.buffers[index];
         if buffer.batches.is_empty() || deadline < buffer.deadline {
             buffer.deadline = deadline;
-            let due = self.agenda.entry(deadline).or_default();
-            if due.is_empty() {
-                ctx.timers.push((deadline, ClientEvent::BufferDue));
-            }
-            due.push(shard);
+            enter(&mut self.agenda, deadline, shard, ctx);
         }
         buffer.users += batch.count;
         buffer.bytes += u64::from(batch.bytes) + RECORD_OVERHEAD * u64::from(batch.count);
@@ -230,16 +226,15 @@ impl Kpl {
     }
 
     fn flush_due(&mut self, ctx: &mut ClientCtx<'_>) {
-        while let Some(entry) = self.agenda.first_entry() {
-            if *entry.key() > ctx.now {
+        while let Some((deadline, shard)) = self.agenda.pop_front() {
+            if deadline > ctx.now {
+                self.agenda.push_front((deadline, shard));
                 break;
             }
-            for shard in entry.remove() {
-                // A buffer that was flushed meanwhile has another deadline.
-                let buffer = &self.buffers[shard as usize];
-                if !buffer.batches.is_empty() && buffer.deadline <= ctx.now {
-                    self.flush(shard, ctx);
-                }
+            // A buffer that was flushed meanwhile has another deadline.
+            let buffer = &self.buffers[shard as usize];
+            if !buffer.batches.is_empty() && buffer.deadline <= ctx.now {
+                self.flush(shard, ctx);
             }
         }
     }
@@ -275,11 +270,7 @@ impl Kpl {
         if buffer.users > 0 {
             // What is left keeps its own deadlines; the earliest of them is not before this one.
             buffer.deadline = deadline.max(ctx.now);
-            let due = self.agenda.entry(buffer.deadline).or_default();
-            if due.is_empty() {
-                ctx.timers.push((buffer.deadline, ClientEvent::BufferDue));
-            }
-            due.push(shard);
+            enter(&mut self.agenda, buffer.deadline, shard, ctx);
         }
         let oldest = batches
             .iter()
@@ -394,8 +385,8 @@ impl Kpl {
             }
             limiter.records.refill(ctx.now);
             limiter.bytes.refill(ctx.now);
-            let fits = u64::from(front.wire_records) <= limiter.records.level()
-                && front.wire_bytes <= limiter.bytes.level();
+            let fits = limiter.records.affords(u64::from(front.wire_records))
+                && limiter.bytes.affords(front.wire_bytes);
             if !fits {
                 return;
             }
@@ -478,12 +469,24 @@ impl Kpl {
         let collector = &mut self.collector;
         collector.wire_records += item.wire_records;
         collector.wire_bytes += item.wire_bytes;
-        let of_shard = collector.by_shard.entry(item.shard).or_default();
-        *of_shard += item.wire_bytes;
+        let known = collector
+            .by_shard
+            .iter_mut()
+            .find(|(shard, _)| *shard == item.shard);
+        let of_shard = match known {
+            Some((_, bytes)) => {
+                *bytes += item.wire_bytes;
+                *bytes
+            }
+            None => {
+                collector.by_shard.push((item.shard, item.wire_bytes));
+                item.wire_bytes
+            }
+        };
         let processes = u64::from(self.processes);
         let full = collector.wire_records >= self.config.collection_max_count * self.processes
             || collector.wire_bytes >= u64::from(self.config.collection_max_size) * processes
-            || *of_shard >= COLLECTION_SHARD_BYTES * processes;
+            || of_shard >= COLLECTION_SHARD_BYTES * processes;
         let first = collector.items.is_empty();
         // Plain records of one shard that meet here are one item.
         match collector.items.last_mut() {
@@ -513,7 +516,27 @@ impl Kpl {
         collector.number = collector.number.wrapping_add(1);
         (collector.wire_records, collector.wire_bytes) = (0, 0);
         collector.by_shard.clear();
-        let items = std::mem::take(&mut collector.items);
+        let items = std::mem::replace(
+            &mut collector.items,
+            ctx.item_pool.pop().unwrap_or_default(),
+        );
         self.connections.send(items, ctx);
     }
+}
+
+/// Puts a buffer's deadline into the agenda; the first at its instant gets an event.
+fn enter(
+    agenda: &mut VecDeque<(SimTime, u32)>,
+    deadline: SimTime,
+    shard: u32,
+    ctx: &mut ClientCtx<'_>,
+) {
+    let mut place = agenda.len();
+    while place > 0 && agenda[place - 1].0 > deadline {
+        place -= 1;
+    }
+    if place == 0 || agenda[place - 1].0 != deadline {
+        ctx.timers.push((deadline, ClientEvent::BufferDue));
+    }
+    agenda.insert(place, (deadline, shard));
 }

@@ -50,6 +50,12 @@ impl TokenBucket {
         u64::try_from(self.level_scaled / u128::from(NANOS_PER_SEC)).unwrap_or(u64::MAX)
     }
 
+    /// Whether `amount` units can be spent at the instant of the last refill.
+    #[must_use]
+    pub fn affords(&self, amount: u64) -> bool {
+        u128::from(amount) * u128::from(NANOS_PER_SEC) <= self.level_scaled
+    }
+
     /// Takes `amount` units.
     ///
     /// # Panics

@@ -83,8 +83,14 @@ impl Sdk {
     /// A request is answered: failed entries are sent again after a wait, or given up (D-26).
     pub fn answered(&mut self, mut items: Vec<PutItem>, ctx: &mut ClientCtx<'_>) {
         self.connections.release(ctx);
-        items.retain(|item| !item.batches.is_empty());
-        let Some(first) = items.first() else { return };
+        let failed = |item: &PutItem| !item.batches.is_empty();
+        for stored in items.extract_if(.., |item| !failed(item)) {
+            ctx.recycle(stored.batches);
+        }
+        let Some(first) = items.first() else {
+            ctx.item_pool.push(items);
+            return;
+        };
         // All records of a request have failed equally often.
         let failures = first.batches[0].failures;
         let retry = self
@@ -93,10 +99,11 @@ impl Sdk {
             .as_ref()
             .filter(|retry| u32::from(failures) < retry.attempts);
         let Some(retry) = retry else {
-            for item in items {
+            for item in items.drain(..) {
                 item.batches.iter().for_each(|batch| ctx.give_up(batch));
                 ctx.recycle(item.batches);
             }
+            ctx.item_pool.push(items);
             return;
         };
         let doubled = retry
@@ -133,7 +140,7 @@ impl Sdk {
         self.users -= users;
         self.number = self.number.wrapping_add(1);
         taken.sort_by_key(|batch| batch.partition);
-        let mut items: Vec<PutItem> = Vec::new();
+        let mut items: Vec<PutItem> = ctx.item_pool.pop().unwrap_or_default();
         for batch in taken.drain(..) {
             if items
                 .last()

@@ -89,11 +89,18 @@ impl Shard {
         self.closed_at.is_none()
     }
 
-    /// Kinesis records and bytes that it can take at `now`.
-    pub fn write_budget(&mut self, now: SimTime) -> (u64, u64) {
+    /// How much of a write of so many Kinesis records and bytes it can take at `now`: at most the
+    /// whole of it.
+    pub fn write_budget(&mut self, now: SimTime, records: u64, bytes: u64) -> (u64, u64) {
         self.records.refill(now);
         self.bytes.refill(now);
-        (self.records.level(), self.bytes.level())
+        if self.records.affords(records) && self.bytes.affords(bytes) {
+            return (records, bytes);
+        }
+        (
+            self.records.level().min(records),
+            self.bytes.level().min(bytes),
+        )
     }
 
     /// Charges an admitted write. A throttled one costs nothing.
@@ -319,11 +326,11 @@ mod tests {
     #[test]
     fn the_window_forgets_after_a_minute() {
         let mut shard = shard();
-        shard.write_budget(at_ms(500));
+        shard.write_budget(at_ms(500), 1, 100);
         shard.charge_write(at_ms(500), 1, 100);
         assert_eq!(shard.written_last_minute(at_ms(59_900)), (1, 100));
         assert_eq!(shard.written_last_minute(at_ms(60_000)), (0, 0));
-        shard.write_budget(at_ms(200_000));
+        shard.write_budget(at_ms(200_000), 1, 7);
         shard.charge_write(at_ms(200_000), 1, 7);
         assert_eq!(shard.written_last_minute(at_ms(200_500)), (1, 7));
     }

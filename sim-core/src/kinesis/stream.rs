@@ -350,7 +350,7 @@ impl Stream {
             .filter(|&i| !self.is_pending(i))
             .take(room as usize)
             .collect();
-        let takes = config.split_delay + self.config.reshard_time;
+        let takes = config.split_delay;
         due.into_iter()
             .filter(|&shard| self.split(shard, now, takes).is_ok())
             .collect()
@@ -372,7 +372,7 @@ impl Stream {
                 } else {
                     Vec::new()
                 };
-                let takes = self.config.reshard_time;
+                let takes = SimDuration::ZERO;
                 shards
                     .into_iter()
                     .filter(|&s| self.split(s, now, takes).is_ok())

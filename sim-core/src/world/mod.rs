@@ -12,7 +12,7 @@ use crate::kinesis::client::{Client, ClientEvent};
 use crate::kinesis::kcl::coordination::WorkerId;
 use crate::kinesis::kcl::{self, App, AppCtx, ReadFaults};
 use crate::kinesis::kpl::Kpl;
-use crate::kinesis::put::PutRequest;
+use crate::kinesis::put::{PutItem, PutRequest};
 use crate::kinesis::sdk::Sdk;
 use crate::kinesis::stream::Stream;
 use crate::ledger::Ledger;
@@ -102,13 +102,20 @@ pub struct World {
     launched: Vec<PutRequest>,
     timers: Vec<(SimTime, ClientEvent)>,
     pool: Vec<Vec<Batch>>,
+    item_pool: Vec<Vec<PutItem>>,
     notes: Vec<(&'static str, String, String)>,
     pub(crate) journal: Vec<EventRecord>,
+    /// Place in the journal, plus one, of what brought about the event in hand; 0 for nothing.
+    cause: u32,
+    /// The same for the last change of each application's fleet.
+    fleet_changed: Vec<u32>,
     pub(crate) warnings: Vec<String>,
     steps: Vec<timeline::Step>,
     next_step: usize,
     paused: Vec<(usize, Vec<WorkerId>)>,
     injected: Vec<u64>,
+    /// Places in the journal, plus one, where planned entries began.
+    begun: Vec<u32>,
     pub(crate) lag_records_max: u64,
     pub(crate) events: u64,
 }
@@ -153,13 +160,17 @@ impl World {
             launched: Vec::new(),
             timers: Vec::new(),
             pool: Vec::new(),
+            item_pool: Vec::new(),
             notes: Vec::new(),
             journal: Vec::new(),
+            cause: 0,
+            fleet_changed: vec![0; config.consumers.len()],
             warnings: Vec::new(),
             steps: timeline::steps(config),
             next_step: 0,
             paused: Vec::new(),
             injected: vec![0; config.timeline.len()],
+            begun: vec![0; config.timeline.len()],
             lag_records_max: 0,
             events: 0,
             config: config.clone(),
@@ -255,6 +266,7 @@ impl World {
         let Some(next) = self.queue.pop() else { return };
         self.events += 1;
         let now = next.at;
+        self.set_cause(next.cause);
         match next.event {
             Event::Arrivals(producer) => self.on_arrivals(usize::from(producer), now),
             Event::Client(flow, event) => {
@@ -339,16 +351,16 @@ impl World {
         };
         let result = act(&mut self.apps[index], &mut at);
         if !self.notes.is_empty() {
-            let name = &self.config.consumers[index].name;
-            for (kind, subject, detail) in self.notes.drain(..) {
+            let ancestor = self.cause;
+            for (kind, subject, detail) in std::mem::take(&mut self.notes) {
+                let name = &self.config.consumers[index].name;
                 let subject = format!("consumers.{name}/{subject}");
-                self.journal.push(EventRecord {
-                    at: now,
-                    kind,
-                    subject,
-                    detail,
-                    cause: None,
-                });
+                // What no event brought about answers the last change of the fleet.
+                self.cause = match ancestor {
+                    0 => self.fleet_changed[index],
+                    known => known,
+                };
+                self.note(now, kind, subject, detail);
             }
         }
         result
@@ -406,14 +418,25 @@ impl World {
         format!("systems.{}/{shard}", self.config.streams[index].name)
     }
 
+    /// Writes what a person should see, with what brought it about. What is scheduled from now on
+    /// was brought about by this.
     fn note(&mut self, at: SimTime, kind: &'static str, subject: String, detail: String) {
-        self.journal.push(EventRecord {
+        let cause = self.cause.checked_sub(1);
+        let record = EventRecord {
             at,
             kind,
             subject,
             detail,
-            cause: None,
-        });
+            cause,
+        };
+        self.journal.push(record);
+        self.set_cause(u32::try_from(self.journal.len()).unwrap_or(u32::MAX));
+    }
+
+    /// What happens from now on was brought about by this place in the journal, plus one.
+    fn set_cause(&mut self, cause: u32) {
+        self.cause = cause;
+        self.queue.set_cause(cause);
     }
 
     /// Compares the books with what the models hold (decision D-22).

@@ -131,6 +131,7 @@ impl Observer {
 impl World {
     /// What happens at the end of each second: capacity follows, logs forget.
     pub(crate) fn end_second(&mut self, now: SimTime) {
+        self.set_cause(0);
         for index in 0..self.streams.len() {
             if !self.streams[index].scale(now).is_empty() {
                 let stream = u16::try_from(index).expect("few streams");

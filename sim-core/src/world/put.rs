@@ -33,6 +33,7 @@ impl World {
             requests: &mut self.launched,
             timers: &mut self.timers,
             pool: &mut self.pool,
+            item_pool: &mut self.item_pool,
         };
         act(&mut of.client, &mut ctx);
         for (at, event) in self.timers.drain(..) {
@@ -52,8 +53,9 @@ impl World {
         let faults = self.faults[stream];
         let refused = self.strikes(stream, faults.throttle_ppm);
         let unanswered = !refused && self.strikes(stream, faults.lose_answers_ppm);
-        let items = std::mem::take(&mut request.items);
-        for item in items {
+        let spare = self.item_pool.pop().unwrap_or_default();
+        let mut items = std::mem::replace(&mut request.items, spare);
+        for item in items.drain(..) {
             if refused {
                 // The whole call throws (N-FIS-1).
                 let producer = usize::from(self.flows[usize::from(request.flow.0)].producer);
@@ -66,6 +68,7 @@ impl World {
                 self.judge_rerouted(item, &mut request, unanswered, now);
             }
         }
+        self.item_pool.push(items);
         if unanswered {
             let timeout = self.request_timeout(request.flow);
             let at = request.sent_at + timeout;
@@ -96,7 +99,8 @@ impl World {
         let producer = usize::from(self.flows[usize::from(request.flow.0)].producer);
         let shard = item.landed.0;
         let target = &mut self.streams[stream].shards[shard as usize];
-        let (record_budget, byte_budget) = target.write_budget(now);
+        let (record_budget, byte_budget) =
+            target.write_budget(now, u64::from(item.wire_records), item.wire_bytes);
         let (attempts, offered_bytes) = (item.users, item.wire_bytes);
         let mut stored = std::mem::take(&mut self.stored);
         let admission = item.admit(record_budget, byte_budget, &mut stored);

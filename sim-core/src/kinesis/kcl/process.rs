@@ -564,17 +564,19 @@ impl App {
         let state = self.shards[shard as usize]
             .as_ref()
             .expect("a read shard is known");
-        let awake: Vec<&Reader> = state
+        let (mut awake, mut busy, mut refused) = (false, false, false);
+        for reader in state
             .readers
             .iter()
             .filter_map(|&id| self.readers[id as usize].as_ref())
-            .filter(|reader| !reader.frozen)
-            .collect();
-        let busy = awake
-            .iter()
-            .any(|reader| reader.processing || reader.waits_for_thread);
-        let refused = awake.iter().any(|reader| reader.refused);
-        if awake.is_empty() {
+        {
+            if !reader.frozen {
+                awake = true;
+                busy |= reader.processing || reader.waits_for_thread;
+                refused |= reader.refused;
+            }
+        }
+        if !awake {
             let owner = self.coordination.owner(ShardIndex(shard));
             let unnoticed = owner.is_some_and(|worker| {
                 let worker = &self.workers[worker.0 as usize];
