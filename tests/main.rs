@@ -2,7 +2,9 @@
 
 mod bench;
 mod clients;
+mod docs;
 mod published;
 mod readers;
 mod swarm;
 mod theory;
+mod tidy;
