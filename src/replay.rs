@@ -2,13 +2,49 @@
 
 use std::path::Path;
 
-use reports::manifest;
+use reports::{OutputFile, manifest};
 
 use crate::files::Source;
 use crate::run::{MODEL_HASH, Plan, play, pool, render, report};
 use crate::{Exit, Failure, Talk, print, say};
 
 pub(crate) fn replay(dir: &Path, jobs: Option<usize>, talk: Talk) -> Result<Exit, Failure> {
+    let earlier = saved(dir)?;
+    let file = format!("{}.ron", earlier.scenario);
+    let source = Source::saved(&file, &earlier.scenario_source, earlier.inputs.clone());
+    let sets: Vec<(String, String)> = earlier
+        .sets
+        .iter()
+        .map(|set| (set.path.clone(), set.value.clone()))
+        .collect();
+    let loaded = source.load(&sets).map_err(|problems| {
+        let problems = problems.render(talk.color_err);
+        let message = format!("{problems}\nerror: the saved scenario does not load");
+        Failure::new(Exit::Bad, message)
+    })?;
+    let png = earlier.files.iter().any(|file| file.name.ends_with(".png"));
+    let plan = Plan {
+        source: &source,
+        loaded,
+        only: &earlier.only,
+        seeds: earlier.seeds(),
+        png,
+    };
+    let jobs = pool(jobs)?;
+    let played = play(&plan, &jobs, talk)?;
+    let effective = plan.loaded.manifest();
+    let inputs = source.inputs.borrow();
+    let report = report(&plan, &played, &effective, &inputs);
+    let mut files = render(&report, &jobs)?;
+    let again = manifest::file(&report, &files).map_err(|error| {
+        Failure::new(Exit::Broken, format!("error: {error}; please report this"))
+    })?;
+    files.push(again);
+    verdict(dir, &files)
+}
+
+/// The manifest of an earlier run.
+fn saved(dir: &Path) -> Result<manifest::Earlier, Failure> {
     let path = dir.join("manifest.json");
     let bad = |message: String| Failure::new(Exit::Bad, message);
     let bytes = std::fs::read(&path).map_err(|error| {
@@ -31,39 +67,13 @@ pub(crate) fn replay(dir: &Path, jobs: Option<usize>, talk: Talk) -> Result<Exit
             earlier.model_hash
         ));
     }
-    let file = format!("{}.ron", earlier.scenario);
-    let source = Source::saved(&file, &earlier.scenario_source, earlier.inputs.clone());
-    let sets: Vec<(String, String)> = earlier
-        .sets
-        .iter()
-        .map(|set| (set.path.clone(), set.value.clone()))
-        .collect();
-    let loaded = source.load(&sets).map_err(|problems| {
-        bad(format!(
-            "{}\nerror: the saved scenario does not load",
-            problems.render(talk.color_err)
-        ))
-    })?;
-    let png = earlier.files.iter().any(|file| file.name.ends_with(".png"));
-    let plan = Plan {
-        source: &source,
-        loaded,
-        only: &earlier.only,
-        seeds: earlier.seeds(),
-        png,
-    };
-    let jobs = pool(jobs)?;
-    let played = play(&plan, &jobs, talk)?;
-    let effective = plan.loaded.manifest();
-    let inputs = source.inputs.borrow();
-    let report = report(&plan, &played, &effective, &inputs);
-    let mut files = render(&report, &jobs)?;
-    let again = manifest::file(&report, &files).map_err(|error| {
-        Failure::new(Exit::Broken, format!("error: {error}; please report this"))
-    })?;
-    files.push(again);
+    Ok(earlier)
+}
+
+/// Compares what came out now with what lies there.
+fn verdict(dir: &Path, files: &[OutputFile]) -> Result<Exit, Failure> {
     let mut differing = Vec::new();
-    for file in &files {
+    for file in files {
         match std::fs::read(dir.join(&file.name)) {
             Ok(bytes) if bytes == file.bytes => {}
             Ok(_) => differing.push(format!("{} differs", file.name)),

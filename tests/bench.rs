@@ -126,7 +126,7 @@ pub(crate) fn planned(at: SimTime, lasts: Option<SimDuration>, what: Happening) 
 
 /// One hash key in the middle of each of `shards` equal shards: dealt in turn, an exact spread.
 pub(crate) fn one_key_per_shard(shards: u32) -> KeyDistribution {
-    let ranges = sim_core::kinesis::hash::create_ranges(shards);
+    let ranges = sim_core::hash::create_ranges(shards);
     KeyDistribution::HashKeys(ranges.into_iter().map(|range| range.middle()).collect())
 }
 

@@ -3,7 +3,7 @@
 use sim_core::config::{Arrivals, ClientConfig, ProducerConfig, RateProfile, ServiceTime};
 use sim_core::engine::dist::exponential;
 use sim_core::engine::{NANOS_PER_SEC, Rngs, SimDuration, SimTime};
-use sim_core::kinesis::hash::HashRange;
+use sim_core::hash::HashRange;
 use sim_core::metrics::latency::Latency;
 use sim_core::service::Servers;
 use sim_core::workload::Workload;

@@ -466,4 +466,27 @@ impl Happening {
             | Self::StopWorkers { .. } => true,
         }
     }
+
+    /// The application whose workers come, go or stand still by this.
+    #[must_use]
+    pub fn fleet_of(&self) -> Option<usize> {
+        match self {
+            Self::KillWorkers { consumer, .. }
+            | Self::PauseWorkers { consumer, .. }
+            | Self::AddWorkers { consumer, .. }
+            | Self::StopWorkers { consumer, .. } => Some(*consumer),
+            Self::HotKey { .. }
+            | Self::RateFactor { .. }
+            | Self::SlowConsumer { .. }
+            | Self::ThrottleApi { .. }
+            | Self::ExpireIterators { .. }
+            | Self::LoseAnswers { .. }
+            | Self::SplitShard { .. }
+            | Self::SplitHottestShard { .. }
+            | Self::MergeShards { .. }
+            | Self::UpdateShardCount { .. }
+            | Self::SwitchMode { .. }
+            | Self::WarmThroughput { .. } => None,
+        }
+    }
 }

@@ -6,6 +6,7 @@ pub mod blame;
 pub mod config;
 pub mod engine;
 pub mod flow;
+pub mod hash;
 pub mod kinesis;
 pub mod ledger;
 pub mod metrics;

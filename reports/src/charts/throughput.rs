@@ -57,7 +57,7 @@ pub(super) fn figure(report: &Report<'_>) -> Option<Figure> {
 fn throttled_share(run: &RunResult) -> Option<String> {
     let ratio = run.summary.get("throttled_ratio")?.as_f64();
     let told = ratio.is_finite() && ratio > 0.0;
-    told.then(|| format!("{} of attempts throttled", format::percent(ratio)))
+    told.then(|| format!("{} throttled", format::percent(ratio)))
 }
 
 /// One kind of flow in all runs.

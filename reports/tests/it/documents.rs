@@ -19,40 +19,7 @@ fn summary<const N: usize>(values: [(&str, Value); N]) -> Summary {
         .collect()
 }
 
-#[test]
-fn summary_json_has_the_shape_of_its_contract() {
-    let blame = |seconds| {
-        let causes = BTreeMap::from([("throttled".to_owned(), seconds)]);
-        BTreeMap::from([("app".to_owned(), causes)])
-    };
-    let runs = [RunResult {
-        name: "baseline".to_owned(),
-        summary: summary([
-            ("lag_recovery_s", Value::Never),
-            ("records_offered", Value::Count(7)),
-            ("throttled_ratio", Value::Number(0.5)),
-            ("a_metric_of_tomorrow", Value::Number(-0.0)),
-        ]),
-        consumers: BTreeMap::from([(
-            "app".to_owned(),
-            summary([("records_delivered", Value::Count(6))]),
-        )]),
-        blame: blame(2.5),
-        blame_total: blame(f64::NAN),
-        ..RunResult::default()
-    }];
-    let rows = [ExpectationRow {
-        run: "baseline".to_owned(),
-        metric: "lag_recovery_s".to_owned(),
-        op: Op::Between,
-        bound: Bound::Range(1.0, 2.0),
-        than: None,
-        measured: Value::Never,
-        verdict: Verdict::Fail,
-        over_seeds: None,
-    }];
-    let text = summary_json::document(&report(&runs, &rows, &json!(null))).unwrap();
-    let expected = r#"{
+const SUMMARY_JSON: &str = r#"{
   "schema": 1,
   "scenario": "hot_key",
   "seed": 42,
@@ -101,7 +68,41 @@ fn summary_json_has_the_shape_of_its_contract() {
   ]
 }
 "#;
-    assert_eq!(text, expected);
+
+#[test]
+fn summary_json_has_the_shape_of_its_contract() {
+    let blame = |seconds| {
+        let causes = BTreeMap::from([("throttled".to_owned(), seconds)]);
+        BTreeMap::from([("app".to_owned(), causes)])
+    };
+    let runs = [RunResult {
+        name: "baseline".to_owned(),
+        summary: summary([
+            ("lag_recovery_s", Value::Never),
+            ("records_offered", Value::Count(7)),
+            ("throttled_ratio", Value::Number(0.5)),
+            ("a_metric_of_tomorrow", Value::Number(-0.0)),
+        ]),
+        consumers: BTreeMap::from([(
+            "app".to_owned(),
+            summary([("records_delivered", Value::Count(6))]),
+        )]),
+        blame: blame(2.5),
+        blame_total: blame(f64::NAN),
+        ..RunResult::default()
+    }];
+    let rows = [ExpectationRow {
+        run: "baseline".to_owned(),
+        metric: "lag_recovery_s".to_owned(),
+        op: Op::Between,
+        bound: Bound::Range(1.0, 2.0),
+        than: None,
+        measured: Value::Never,
+        verdict: Verdict::Fail,
+        over_seeds: None,
+    }];
+    let text = summary_json::document(&report(&runs, &rows, &json!(null))).unwrap();
+    assert_eq!(text, SUMMARY_JSON);
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub fn hot_key(mitigations: usize) -> Vec<RunResult> {
     runs
 }
 
-fn hot_key_run(name: &str, helps_at: f64, action: Option<&str>, index: usize) -> RunResult {
+fn flows_of_half_an_hour(helps_at: f64, index: usize) -> Flows {
     let mut flows = Flows::default();
     let mut waiting = 0.0;
     let mut luck = 12_345_u64;
@@ -87,6 +87,11 @@ fn hot_key_run(name: &str, helps_at: f64, action: Option<&str>, index: usize) ->
             waiting + 300.0 * (noise + 0.5),
         );
     }
+    flows
+}
+
+fn hot_key_run(name: &str, helps_at: f64, action: Option<&str>, index: usize) -> RunResult {
+    let flows = flows_of_half_an_hour(helps_at, index);
     let lag = |scale: f64| -> Vec<f64> { flows.waiting.iter().map(|it| it * scale).collect() };
     let series = vec![
         rate("total.records_offered_per_s", &flows.offered),

@@ -1,7 +1,6 @@
 //! Kinesis Data Streams.
 
 pub mod client;
-pub mod hash;
 pub mod kcl;
 pub mod kpl;
 pub mod limiter;

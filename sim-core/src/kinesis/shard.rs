@@ -12,8 +12,8 @@
 //! can tell.
 
 use crate::engine::{NANOS_PER_SEC, SimDuration, SimTime};
+use crate::hash::HashRange;
 
-use super::hash::HashRange;
 use super::limiter::TokenBucket;
 use super::log::Log;
 

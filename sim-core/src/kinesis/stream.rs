@@ -18,8 +18,8 @@ use std::collections::VecDeque;
 
 use crate::config::{Capacity, OnDemandConfig, OnDemandRule, StreamConfig};
 use crate::engine::{NANOS_PER_SEC, SimDuration, SimTime};
+use crate::hash::{HashRange, create_ranges, uniform_boundaries};
 
-use super::hash::{HashRange, create_ranges, uniform_boundaries};
 use super::on_demand::{BYTES_PER_SHARD, passes_trigger, promised_capacity, shards_for};
 use super::shard::{Shard, WRITE_BYTES_PER_SEC, WRITE_RECORDS_PER_SEC};
 

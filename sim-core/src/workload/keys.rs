@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use crate::config::KeyDistribution;
 use crate::engine::RngStream;
 use crate::engine::dist::{AliasTable, binomial, zipf_weights};
-use crate::kinesis::hash::{HashRange, hash_key};
+use crate::hash::{HashRange, hash_key};
 
 /// The keys of a workload in order of their hash, with running mass.
 #[derive(Clone, Debug)]
@@ -289,7 +289,7 @@ fn to_f64_u64(n: u64) -> f64 {
 mod tests {
     use super::*;
     use crate::engine::Rngs;
-    use crate::kinesis::hash::create_ranges;
+    use crate::hash::create_ranges;
 
     fn shards(count: u32) -> Vec<(u32, HashRange)> {
         (0..count).zip(create_ranges(count)).collect()

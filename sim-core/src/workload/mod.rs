@@ -12,7 +12,7 @@ use crate::config::{Arrivals, ProducerConfig};
 use crate::engine::dist::{AliasTable, binomial, poisson};
 use crate::engine::{RngStream, Rngs, SimDuration, SimTime};
 use crate::flow::{Batch, FlowId, KeyClass};
-use crate::kinesis::hash::{HashRange, hash_key};
+use crate::hash::{HashRange, hash_key};
 
 use keys::{KeySpace, Routes};
 use rate::{Factor, Rate};

@@ -20,7 +20,7 @@ use crate::metrics::latency::Latency;
 use crate::result::EventRecord;
 use crate::workload::Workload;
 
-pub(crate) use observe::{Observer, SAMPLE, SAMPLES_PER_STEP};
+pub(crate) use observe::{Observer, STEP, sample_at};
 pub(crate) use timeline::marks;
 
 /// Everything that can happen.
@@ -105,11 +105,17 @@ pub struct World {
     item_pool: Vec<Vec<PutItem>>,
     notes: Vec<(&'static str, String, String)>,
     pub(crate) journal: Vec<EventRecord>,
+    /// Place in the journal, plus one, of what brought about the event in hand; 0 for nothing.
+    cause: u32,
+    /// The same for the last change of each application's fleet or shards.
+    last_change: Vec<u32>,
     pub(crate) warnings: Vec<String>,
     steps: Vec<timeline::Step>,
     next_step: usize,
     paused: Vec<(usize, Vec<WorkerId>)>,
     injected: Vec<u64>,
+    /// Places in the journal, plus one, where planned entries began.
+    begun: Vec<u32>,
     pub(crate) lag_records_max: u64,
     pub(crate) events: u64,
 }
@@ -157,11 +163,14 @@ impl World {
             item_pool: Vec::new(),
             notes: Vec::new(),
             journal: Vec::new(),
+            cause: 0,
+            last_change: vec![0; config.consumers.len()],
             warnings: Vec::new(),
             steps: timeline::steps(config),
             next_step: 0,
             paused: Vec::new(),
             injected: vec![0; config.timeline.len()],
+            begun: vec![0; config.timeline.len()],
             lag_records_max: 0,
             events: 0,
             config: config.clone(),
@@ -257,6 +266,7 @@ impl World {
         let Some(next) = self.queue.pop() else { return };
         self.events += 1;
         let now = next.at;
+        self.set_cause(next.cause);
         match next.event {
             Event::Arrivals(producer) => self.on_arrivals(usize::from(producer), now),
             Event::Client(flow, event) => {
@@ -341,16 +351,16 @@ impl World {
         };
         let result = act(&mut self.apps[index], &mut at);
         if !self.notes.is_empty() {
-            let name = &self.config.consumers[index].name;
-            for (kind, subject, detail) in self.notes.drain(..) {
+            let ancestor = self.cause;
+            for (kind, subject, detail) in std::mem::take(&mut self.notes) {
+                let name = &self.config.consumers[index].name;
                 let subject = format!("consumers.{name}/{subject}");
-                self.journal.push(EventRecord {
-                    at: now,
-                    kind,
-                    subject,
-                    detail,
-                    cause: None,
-                });
+                // What no event brought about answers the last change of its fleet or shards.
+                self.cause = match ancestor {
+                    0 => self.last_change[index],
+                    known => known,
+                };
+                self.note(now, kind, subject, detail);
             }
         }
         result
@@ -378,6 +388,9 @@ impl World {
                 self.stream_subject(index, &names(&change.closed)),
                 detail,
             );
+            for &app in &self.readers[index] {
+                self.last_change[app] = self.cause;
+            }
             let routes = self.streams[index].routes();
             for producer in &mut self.producers {
                 if usize::from(producer.stream) == index {
@@ -408,14 +421,25 @@ impl World {
         format!("systems.{}/{shard}", self.config.streams[index].name)
     }
 
+    /// Writes what a person should see, with what brought it about. What is scheduled from now on
+    /// was brought about by this.
     fn note(&mut self, at: SimTime, kind: &'static str, subject: String, detail: String) {
-        self.journal.push(EventRecord {
+        let cause = self.cause.checked_sub(1);
+        let record = EventRecord {
             at,
             kind,
             subject,
             detail,
-            cause: None,
-        });
+            cause,
+        };
+        self.journal.push(record);
+        self.set_cause(u32::try_from(self.journal.len()).unwrap_or(u32::MAX));
+    }
+
+    /// What happens from now on was brought about by this place in the journal, plus one.
+    fn set_cause(&mut self, cause: u32) {
+        self.cause = cause;
+        self.queue.set_cause(cause);
     }
 
     /// Compares the books with what the models hold (decision D-22).

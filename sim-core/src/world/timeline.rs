@@ -214,15 +214,22 @@ impl World {
             (false, true) => "fault_started",
             (false, false) => "fault_ended",
         };
-        self.note(
-            step.at,
-            kind,
-            "timeline".to_owned(),
-            label(&self.config, &what),
-        );
+        // A plan has no cause; its end comes of its beginning.
+        self.set_cause(if step.begins {
+            0
+        } else {
+            self.begun[step.entry]
+        });
+        let label = label(&self.config, &what);
+        self.note(step.at, kind, "timeline".to_owned(), label.clone());
+        if step.begins {
+            self.begun[step.entry] = self.cause;
+        }
+        if let Some(consumer) = what.fleet_of() {
+            self.last_change[consumer] = self.cause;
+        }
         if step.begins {
             if let Err(refusal) = self.begin(&what, step.entry, step.at) {
-                let label = label(&self.config, &what);
                 self.warnings
                     .push(format!("{}: {label} was refused: {refusal}", step.at));
                 self.note(step.at, "action_refused", "timeline".to_owned(), refusal);

@@ -11,6 +11,8 @@ use crate::config::ServiceTime;
 use crate::engine::dist::{binomial, exponential};
 use crate::engine::{SimDuration, SimTime};
 
+use crate::kinesis::log::{Extent, Part};
+
 use super::coordination::WorkerId;
 use super::{App, AppCtx, Event, ShardIndex, Stream};
 
@@ -404,7 +406,7 @@ impl App {
     }
 
     /// Tells the coordination about the children of a shard.
-    pub(super) fn announce_children(&mut self, shard: u32, at: &mut AppCtx<'_, '_>) {
+    fn announce_children(&mut self, shard: u32, at: &mut AppCtx<'_, '_>) {
         let children: Vec<(ShardIndex, [Option<ShardIndex>; 2])> = (0..at.stream.shards.len())
             .filter(|&child| at.stream.shards[child].parents.contains(&Some(shard)))
             .map(|child| {
@@ -417,15 +419,6 @@ impl App {
                 )
             })
             .collect();
-        // A naive reader takes a merged child at its first parent.
-        let children: Vec<_> = if self.config.parents_first {
-            children
-        } else {
-            children
-                .into_iter()
-                .map(|(child, _)| (child, [None; 2]))
-                .collect()
-        };
         self.with_leases(at, |leases, ctx, _| {
             leases.shard_ended(ShardIndex(shard), &children, ctx);
         });
@@ -497,17 +490,7 @@ impl App {
             } else {
                 Detour::default()
             };
-            let parts = Parts {
-                records: part.count,
-                put: extent.appended_at.since(extent.sent_at).0,
-                in_client: extent.sent_at.since(part.offered_at).0
-                    - detour.backlog_ns
-                    - detour.throttled_ns,
-                detour,
-                queued: end.since(reader.began_at).0 - service.0,
-                service: service.0,
-                age: end.since(part.offered_at).0,
-            };
+            let parts = Parts::of(part, extent, detour, (reader.began_at, end, service));
             sums.add(&parts, &mut self.blame);
         }
         sums.flush(&mut self.blame);
@@ -682,6 +665,25 @@ impl Sums {
 }
 
 impl Parts {
+    /// The parts of a batch whose chunk was begun at, and which was done at, after a service of.
+    fn of(
+        part: &Part,
+        extent: &Extent,
+        detour: Detour,
+        (began_at, end, service): (SimTime, SimTime, SimDuration),
+    ) -> Self {
+        let in_client = extent.sent_at.since(part.offered_at).0;
+        Self {
+            records: part.count,
+            put: extent.appended_at.since(extent.sent_at).0,
+            in_client: in_client - detour.backlog_ns - detour.throttled_ns,
+            detour,
+            queued: end.since(began_at).0 - service.0,
+            service: service.0,
+            age: end.since(part.offered_at).0,
+        }
+    }
+
     fn each(&self, busy: Cause, mut add: impl FnMut(Cause, u64)) {
         add(Cause::ClientBatching, self.in_client);
         add(Cause::ClientBacklog, self.detour.backlog_ns);

@@ -1,4 +1,5 @@
-//! Hash keys and the ranges that shards own.
+//! Hash keys and the ranges that shards own. Apart from `kinesis`, because a workload needs to know
+//! where its keys fall and must not know streams.
 //!
 //! | Mechanism                                                        | Fact   |
 //! |------------------------------------------------------------------|--------|

@@ -1,0 +1,133 @@
+//! Rules that no compiler checks: who may import whom, headers, sizes, leftovers.
+
+use std::path::{Path, PathBuf};
+
+/// Modules of sim-core from the ground up; each may import those of lower layers only.
+const LAYERS: &[&str] = &[
+    "engine hash",
+    "config flow result",
+    "blame ledger metrics service workload",
+    "kinesis",
+    "world",
+    "summary",
+    "run",
+];
+/// What the crates around sim-core may see of it.
+const SEEN: &[(&str, &str)] = &[
+    ("reports/", "result metrics::catalogue engine::Sim"),
+    ("scenarios/", "config engine result metrics::catalogue"),
+];
+const MOST_LINES: usize = 800;
+const MOST_LINES_OF_A_FUNCTION: usize = 70;
+
+/// Every file whose name ends so, with its text, by its path from the root.
+pub(crate) fn files(endings: &[&str]) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(root.join(&folder)).unwrap() {
+            let path = folder.join(entry.unwrap().file_name());
+            let name = path.to_string_lossy().replace('\\', "/");
+            if root.join(&path).is_dir() {
+                folders.extend(Some(path).filter(|_| !["target", "out", ".git"].contains(&&*name)));
+            } else if endings.iter().any(|it| name.ends_with(it)) {
+                let bytes = std::fs::read(root.join(&path)).unwrap();
+                found.push((name, String::from_utf8_lossy(&bytes).into_owned()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What follows each `prefix` in the code of a text, comments left out.
+fn after<'t>(text: &'t str, prefix: &'t str) -> impl Iterator<Item = &'t str> {
+    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+    let lines = text.lines().filter(is_code);
+    lines.flat_map(move |line| line.split(prefix).skip(1))
+}
+
+#[test]
+fn modules_of_sim_core_import_lower_layers_only() {
+    let layer = |name: &str| {
+        LAYERS
+            .iter()
+            .position(|it| it.split(' ').any(|it| it == name))
+    };
+    for (name, text) in files(&[".rs"]) {
+        let Some(inside) = name.strip_prefix("sim-core/src/") else {
+            continue;
+        };
+        let own = inside.split(['/', '.']).next().unwrap();
+        for rest in after(&text, "crate::").filter(|_| own != "lib") {
+            let module = rest
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .next()
+                .unwrap();
+            let fine = module == own || layer(module).is_some() && layer(module) < layer(own);
+            assert!(fine, "{name}: `{own}` may not import `{module}`");
+        }
+    }
+}
+
+#[test]
+fn crates_around_sim_core_see_only_their_part_of_it() {
+    for (name, text) in files(&[".rs", "reports/Cargo.toml"]) {
+        let Some((folder, seen)) = SEEN.iter().find(|it| name.starts_with(it.0)) else {
+            continue;
+        };
+        for rest in after(&text, "sim_core::") {
+            let fine = seen.split(' ').any(|it| rest.starts_with(it));
+            assert!(fine, "{name}: {folder} may not import sim_core::{rest}");
+        }
+        let fine =
+            *folder != "reports/" || !text.contains("scenarios::") && !text.contains("scenarios.");
+        assert!(fine, "{name}: reports knows no scenario language");
+    }
+}
+
+#[test]
+fn files_have_a_header_and_stay_short() {
+    for (name, text) in files(&[".rs"]) {
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(text.starts_with("//! "), "{name} has no header");
+        assert!(lines.len() <= MOST_LINES, "{name} is too long");
+        for (start, line) in lines.iter().enumerate() {
+            let head = line.trim_start();
+            let is_function = ["fn ", "pub fn "].iter().any(|it| head.starts_with(it));
+            if !(is_function || head.starts_with("pub(") && head.contains(" fn ")) {
+                continue;
+            }
+            let indent = &line[..line.len() - head.len()];
+            let end = format!("{indent}}}");
+            let is_end = |it: &&str| it.starts_with(&end);
+            let length = lines[start..].iter().position(is_end).unwrap_or(0) + 1;
+            let fine = length <= MOST_LINES_OF_A_FUNCTION;
+            assert!(fine, "{name}:{}: {length} lines", start + 1);
+        }
+    }
+}
+
+#[test]
+fn every_shipped_scenario_is_named_in_a_test() {
+    let mut tests = files(&[""]);
+    tests.retain(|it| it.0.starts_with("tests/"));
+    for (name, _) in files(&[".ron"]) {
+        let name = name.strip_prefix("scenarios/").unwrap_or("a/folder");
+        let stem = name.trim_end_matches(".ron");
+        let mut texts = tests.iter().flat_map(|it| [&it.0, &it.1]);
+        let is_named = texts.any(|it| it.contains(stem));
+        assert!(stem.contains('/') || is_named, "no test of {stem}");
+    }
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    let leftovers = ["FIX ME", "TO DO", "/ home/", "/ root/"];
+    for (name, text) in files(&[".rs", ".ron", ".md", ".toml", ".ci/run"]) {
+        for word in leftovers.map(|it| it.replace(' ', "")) {
+            assert!(!text.contains(&word), "{name} holds `{word}`");
+        }
+    }
+}
