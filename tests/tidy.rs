@@ -92,7 +92,7 @@ fn crates_around_sim_core_see_only_their_part_of_it() {
 
 #[test]
 fn files_have_a_header_and_stay_short() {
-    let mut long = BTreeSet::new();
+    let mut long: BTreeSet<&str> = BTreeSet::new();
     for (name, text) in files(&[".rs"]) {
         let lines: Vec<&str> = text.lines().collect();
         assert!(text.starts_with("//! "), "{name} has no header");
