@@ -3,7 +3,7 @@
 use crate::config::WorldConfig;
 use crate::engine::SimTime;
 use crate::result::RunResult;
-use crate::world::{Observer, SAMPLE, SAMPLES_PER_STEP, World};
+use crate::world::{Observer, World, sample_at};
 
 /// Runs one world to its end. `progress` is called with the simulated time, once a second of it.
 ///
@@ -16,21 +16,20 @@ pub fn run(config: &WorldConfig, progress: &dyn Fn(SimTime)) -> RunResult {
     let end = SimTime::ZERO + config.duration;
     let mut samples = 0_u64;
     loop {
-        let sample_at = SimTime::ZERO + SAMPLE.times(samples + 1);
+        let (sampled_at, ends_step) = sample_at(samples);
         // At one instant: the plan, then the queue, then the observers.
         let step_at = world.next_step_at().unwrap_or(SimTime::MAX);
         let event_at = world.next_event_at().unwrap_or(SimTime::MAX);
-        if step_at <= event_at.min(sample_at) && step_at <= end {
+        if step_at <= event_at.min(sampled_at) && step_at <= end {
             world.apply_step();
-        } else if event_at <= sample_at && event_at <= end {
+        } else if event_at <= sampled_at && event_at <= end {
             world.step();
-        } else if sample_at <= end {
+        } else if sampled_at <= end {
             samples += 1;
-            let ends_step = samples.is_multiple_of(SAMPLES_PER_STEP);
-            observer.sample(&mut world, sample_at, ends_step);
+            observer.sample(&mut world, sampled_at, ends_step);
             if ends_step {
-                world.end_second(sample_at);
-                progress(sample_at);
+                world.end_second(sampled_at);
+                progress(sampled_at);
             }
         } else {
             break;

@@ -6,7 +6,7 @@ use crate::kinesis::price::Bill;
 use crate::ledger::{ConsumerBook, ProducerBook};
 use crate::metrics::latency::Latency;
 use crate::result::{Mark, MarkKind, Point, RunResult, Series, Summary, Value};
-use crate::world::{SAMPLE, SAMPLES_PER_STEP, World, marks};
+use crate::world::{STEP, World, marks};
 
 /// Hours of a month, for prices.
 const MONTH_HOURS: f64 = 730.0;
@@ -17,7 +17,7 @@ pub(crate) fn result(mut world: World, series: Vec<Series>) -> RunResult {
     let marks = marks(&world.config);
     let mut result = RunResult {
         summary: total(&world, &series, &marks),
-        series_step_s: SAMPLE.times(SAMPLES_PER_STEP).as_secs_f64(),
+        series_step_s: STEP.as_secs_f64(),
         events_processed: world.events,
         ..RunResult::default()
     };

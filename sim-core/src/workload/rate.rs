@@ -64,11 +64,11 @@ impl Rate {
     fn integral(&self, at: SimTime) -> u128 {
         let after = self.knots.partition_point(|(knot, ..)| *knot <= at);
         let (from, start, sum) = self.knots[after.saturating_sub(1)];
-        let end = match self.knots.get(after) {
-            Some((to, end, _)) => interpolate(start, *end, at.since(from), to.since(from)),
-            None => start,
-        };
-        sum + trapezoid(start, end, at.since(from))
+        let into = at.since(from);
+        match self.knots.get(after) {
+            Some((to, end, _)) => sum + part_of_trapezoid(start, *end, into, to.since(from)),
+            None => sum + trapezoid(start, start, into),
+        }
     }
 
     /// Whole records offered by `at`.
@@ -145,6 +145,25 @@ fn trapezoid(start: u64, end: u64, over: SimDuration) -> u128 {
     (u128::from(start) + u128::from(end)) * u128::from(over.0) / 2
 }
 
+/// The integral over the first `into` of a line from `start` to `end` that lasts `whole`. Rounded
+/// once, so that it never falls as time goes on: the rate itself, rounded first, would make it.
+fn part_of_trapezoid(start: u64, end: u64, into: SimDuration, whole: SimDuration) -> u128 {
+    let into = u128::from(into.0);
+    let level = u128::from(start) * into;
+    let twice = 2 * u128::from(whole.0);
+    if start == end || twice == 0 {
+        return level;
+    }
+    // |end - start| * into^2 / (2 * whole), with the square kept within 128 bits.
+    let slope = u128::from(start.abs_diff(end)) * into;
+    let (quotient, rest) = (slope / twice, slope % twice * into);
+    if start < end {
+        level + quotient * into + rest / twice
+    } else {
+        level - quotient * into - rest.div_ceil(twice)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,5 +221,23 @@ mod tests {
         assert_eq!(rate.records_by(at(90)), 22_500);
         assert_eq!(rate.records_by(at(120)), 52_500);
         assert_eq!(rate.records_by(at(180)), 58_500);
+    }
+
+    /// Near the end of a slow ramp the rate itself, in whole millionths, falls in steps; the
+    /// integral must not. Ramps of 1 record/s to 0 and back over 70 s, looked at each millisecond.
+    #[test]
+    fn the_integral_of_a_ramp_never_falls() {
+        let rate = Rate::new(
+            &RateProfile {
+                knots: vec![(at(0), 1_000_000), (at(70), 0), (at(140), 1_000_000)],
+            },
+            &[],
+        );
+        let instants = (0..141_000).map(|ms| SimTime(ms * 1_000_000));
+        let integrals: Vec<u128> = instants.map(|now| rate.integral(now)).collect();
+        assert!(integrals.is_sorted());
+        // 70 s at a mean of half a record a second, twice.
+        assert_eq!(rate.records_by(at(70)), 35);
+        assert_eq!(rate.records_by(at(140)), 70);
     }
 }

@@ -20,7 +20,7 @@ use crate::metrics::latency::Latency;
 use crate::result::EventRecord;
 use crate::workload::Workload;
 
-pub(crate) use observe::{Observer, SAMPLE, SAMPLES_PER_STEP};
+pub(crate) use observe::{Observer, STEP, sample_at};
 pub(crate) use timeline::marks;
 
 /// Everything that can happen.
@@ -107,8 +107,8 @@ pub struct World {
     pub(crate) journal: Vec<EventRecord>,
     /// Place in the journal, plus one, of what brought about the event in hand; 0 for nothing.
     cause: u32,
-    /// The same for the last change of each application's fleet.
-    fleet_changed: Vec<u32>,
+    /// The same for the last change of each application's fleet or shards.
+    last_change: Vec<u32>,
     pub(crate) warnings: Vec<String>,
     steps: Vec<timeline::Step>,
     next_step: usize,
@@ -164,7 +164,7 @@ impl World {
             notes: Vec::new(),
             journal: Vec::new(),
             cause: 0,
-            fleet_changed: vec![0; config.consumers.len()],
+            last_change: vec![0; config.consumers.len()],
             warnings: Vec::new(),
             steps: timeline::steps(config),
             next_step: 0,
@@ -355,9 +355,9 @@ impl World {
             for (kind, subject, detail) in std::mem::take(&mut self.notes) {
                 let name = &self.config.consumers[index].name;
                 let subject = format!("consumers.{name}/{subject}");
-                // What no event brought about answers the last change of the fleet.
+                // What no event brought about answers the last change of its fleet or shards.
                 self.cause = match ancestor {
-                    0 => self.fleet_changed[index],
+                    0 => self.last_change[index],
                     known => known,
                 };
                 self.note(now, kind, subject, detail);
@@ -388,6 +388,9 @@ impl World {
                 self.stream_subject(index, &names(&change.closed)),
                 detail,
             );
+            for &app in &self.readers[index] {
+                self.last_change[app] = self.cause;
+            }
             let routes = self.streams[index].routes();
             for producer in &mut self.producers {
                 if usize::from(producer.stream) == index {

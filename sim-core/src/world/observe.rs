@@ -6,10 +6,22 @@ use crate::result::Series;
 
 use super::{Event, World};
 
-/// Time between two samples.
-pub(crate) const SAMPLE: SimDuration = SimDuration::from_millis(250);
-/// Samples in one step of a series.
-pub(crate) const SAMPLES_PER_STEP: u64 = 4;
+/// The step of all series.
+pub(crate) const STEP: SimDuration = SimDuration::from_secs(1);
+/// When samples are taken inside a step, in milliseconds. Uneven on purpose: even ones would fall
+/// into step with arrivals on a grid, and always see the same moment of their coming and going.
+const SAMPLES_MS: [u64; 4] = [137, 391, 683, 1_000];
+
+/// When sample `number` (from 0) is taken, and whether it ends a step.
+pub(crate) fn sample_at(number: u64) -> (SimTime, bool) {
+    let samples = SAMPLES_MS.len() as u64;
+    let place = usize::try_from(number % samples).expect("below 4");
+    let at = SimTime::ZERO + STEP.times(number / samples);
+    (
+        at + SimDuration::from_millis(SAMPLES_MS[place]),
+        place + 1 == SAMPLES_MS.len(),
+    )
+}
 
 /// The series of a run.
 pub(crate) struct Observer {
@@ -23,7 +35,7 @@ pub(crate) struct Observer {
 impl Observer {
     /// Series for every member of the world.
     pub(crate) fn new(world: &World) -> Self {
-        let mut recorder = Recorder::new((SAMPLE.times(SAMPLES_PER_STEP)).as_secs_f64());
+        let mut recorder = Recorder::new(STEP.as_secs_f64());
         let flow = |recorder: &mut Recorder, prefix: &str, what: &str| {
             recorder.rate(format!("{prefix}.records_{what}_per_s"), "records/s")
         };
@@ -87,7 +99,11 @@ impl Observer {
             self.recorder
                 .level(self.consumers[index][2], age.as_secs_f64());
         }
-        world.lag_records_max = world.lag_records_max.max(lag);
+        let highest = world.apps[..]
+            .iter()
+            .map(|app| app.counts.lag_records_max)
+            .max();
+        world.lag_records_max = world.lag_records_max.max(lag).max(highest.unwrap_or(0));
         self.recorder.level(self.total[4], to_f64(lag));
         self.recorder.level(self.total[5], oldest.as_secs_f64());
         if ends_step {

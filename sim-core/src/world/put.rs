@@ -102,6 +102,7 @@ impl World {
         let (record_budget, byte_budget) =
             target.write_budget(now, u64::from(item.wire_records), item.wire_bytes);
         let (attempts, offered_bytes) = (item.users, item.wire_bytes);
+        let whole = (item.wire_records, item.wire_bytes, item.users);
         let mut stored = std::mem::take(&mut self.stored);
         let admission = item.admit(record_budget, byte_budget, &mut stored);
         self.ledger
@@ -136,7 +137,8 @@ impl World {
             }
         }
         if unanswered {
-            // Stored, but the client does not know.
+            // Stored, but the client does not know: it holds the whole item still.
+            (item.wire_records, item.wire_bytes, item.users) = whole;
             stored
                 .iter_mut()
                 .for_each(|batch| batch.already_stored = true);

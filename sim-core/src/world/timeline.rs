@@ -226,7 +226,7 @@ impl World {
             self.begun[step.entry] = self.cause;
         }
         if let Some(consumer) = what.fleet_of() {
-            self.fleet_changed[consumer] = self.cause;
+            self.last_change[consumer] = self.cause;
         }
         if step.begins {
             if let Err(refusal) = self.begin(&what, step.entry, step.at) {

@@ -265,6 +265,13 @@ impl Coordination {
         }
     }
 
+    /// Shards whose lease is made without regard to their parents: for readers that do not wait.
+    pub fn shards_found(&mut self, shards: &[ShardIndex]) {
+        for &shard in shards {
+            self.insert_lease(shard, [None; 2]);
+        }
+    }
+
     /// The owner by the table, as other workers believe it; during a handoff still the old one.
     #[must_use]
     pub fn owner(&self, shard: ShardIndex) -> Option<WorkerId> {

@@ -95,8 +95,13 @@ pub struct App {
     service: RngStream,
     next_generation: u32,
     unread: u64,
+    /// No closer look at the lag before this instant.
+    next_look: SimTime,
     changes: Vec<Change>,
 }
+
+/// Least time between two looks at a lag that may be the greatest so far.
+const LOOK_PERIOD: SimDuration = SimDuration::from_millis(10);
 
 /// What an application counts, beyond the ledger.
 #[derive(Clone, Debug, Default)]
@@ -107,7 +112,7 @@ pub struct Counts {
     pub iterators_expired: u64,
     /// Leases that got another owner.
     pub leases_taken: u64,
-    /// Greatest number of unread records, as sampled.
+    /// Greatest number of unread records, looked at no closer than every 10 ms.
     pub lag_records_max: u64,
     /// Greatest time from append to the end of processing.
     pub lag_max: SimDuration,
@@ -183,6 +188,7 @@ impl App {
             service: rngs.stream(&format!("consumer/{name}/service")),
             next_generation: 0,
             unread: 0,
+            next_look: SimTime::ZERO,
             changes: Vec::new(),
             config: config.clone(),
             index,
@@ -310,12 +316,13 @@ impl App {
             .collect();
         closed.sort_unstable();
         closed.dedup();
+        if !self.config.parents_first {
+            // A naive reader begins with them at once; the parents stay in its table until read.
+            let found: Vec<ShardIndex> = opened.iter().map(|&shard| ShardIndex(shard)).collect();
+            self.with_leases(at, |leases, _, _| leases.shards_found(&found));
+        }
         for parent in closed {
-            if self.config.parents_first {
-                self.check_end(parent, at);
-            } else {
-                self.announce_children(parent, at);
-            }
+            self.check_end(parent, at);
         }
     }
 
@@ -326,6 +333,15 @@ impl App {
         };
         state.unread += records;
         self.unread += records;
+        if self.unread > self.counts.lag_records_max && self.next_look <= at.ctx.now {
+            // What processors have finished is not counted until somebody looks.
+            self.next_look = at.ctx.now + LOOK_PERIOD;
+            self.settle_all(at);
+            self.counts.lag_records_max = self.counts.lag_records_max.max(self.unread);
+        }
+        let Some(state) = self.shards[shard as usize].as_mut() else {
+            return;
+        };
         if state.readers.is_empty() {
             self.note_pause(shard, at.ctx.now);
             return;
@@ -498,9 +514,7 @@ impl App {
     /// append).
     pub fn sample(&mut self, at: &mut AppCtx<'_, '_>) -> (u64, SimDuration) {
         let now = at.ctx.now;
-        for reader in 0..self.readers.len() {
-            self.settle(u32::try_from(reader).expect("fewer than 2^32 readers"), at);
-        }
+        self.settle_all(at);
         self.expire(at);
         let mut oldest = SimDuration::ZERO;
         for (index, state) in self.shards.iter().enumerate() {
@@ -515,6 +529,12 @@ impl App {
         self.counts.lag_records_max = self.counts.lag_records_max.max(self.unread);
         self.counts.lag_max = self.counts.lag_max.max(oldest);
         (self.unread, oldest)
+    }
+
+    fn settle_all(&mut self, at: &mut AppCtx<'_, '_>) {
+        for reader in 0..self.readers.len() {
+            self.settle(u32::try_from(reader).expect("fewer than 2^32 readers"), at);
+        }
     }
 
     /// Retention has overtaken records: they are lost to this application (N-R-7).

@@ -404,7 +404,7 @@ impl App {
     }
 
     /// Tells the coordination about the children of a shard.
-    pub(super) fn announce_children(&mut self, shard: u32, at: &mut AppCtx<'_, '_>) {
+    fn announce_children(&mut self, shard: u32, at: &mut AppCtx<'_, '_>) {
         let children: Vec<(ShardIndex, [Option<ShardIndex>; 2])> = (0..at.stream.shards.len())
             .filter(|&child| at.stream.shards[child].parents.contains(&Some(shard)))
             .map(|child| {
@@ -417,15 +417,6 @@ impl App {
                 )
             })
             .collect();
-        // A naive reader takes a merged child at its first parent.
-        let children: Vec<_> = if self.config.parents_first {
-            children
-        } else {
-            children
-                .into_iter()
-                .map(|(child, _)| (child, [None; 2]))
-                .collect()
-        };
         self.with_leases(at, |leases, ctx, _| {
             leases.shard_ended(ShardIndex(shard), &children, ctx);
         });
