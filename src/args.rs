@@ -14,7 +14,7 @@ pub(crate) struct Cli {
     /// Colour on the terminal.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,
-    /// Say less: no table, no progress.
+    /// Say less: no table, no progress; only what went wrong.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// Say more: events and speed of each run.
@@ -31,6 +31,7 @@ pub(crate) enum Verb {
     /// Run a scenario and all its mitigations, side by side.
     Run(RunArgs),
     /// Tell all problems of scenario files, without running them.
+    #[command(visible_alias = "validate")]
     Check {
         /// Files, names of shipped scenarios, or - for standard input.
         #[arg(required = true)]
@@ -50,6 +51,7 @@ pub(crate) enum Verb {
         name: String,
     },
     /// Write a commented scenario to start from.
+    #[command(visible_alias = "init")]
     New {
         /// The file to create; - for standard output.
         file: PathBuf,
@@ -84,21 +86,27 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) force: bool,
     /// Seed of all random streams; the scenario's own by default.
-    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "seeds",
+        allow_negative_numbers = true
+    )]
     pub(crate) seed: Option<u64>,
     /// Run every seed from A to B, both included: expectations must hold for all.
     #[arg(long, value_name = "A..B", value_parser = seed_range)]
     pub(crate) seeds: Option<(u64, u64)>,
-    /// Change a field of the scenario before running.
+    /// Change a field of the scenario before running: producers.web.rate=5k/s.
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = path_value)]
     pub(crate) sets: Vec<(String, String)>,
     /// Run only these mitigations, beside the baseline.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
     /// Runs at the same time; never changes results.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) jobs: Option<usize>,
-    /// One JSON document on standard output instead of the table.
+    /// One JSON document on standard output instead of the table: that of `summary.json`, or a
+    /// list of them for several scenarios.
     #[arg(long)]
     pub(crate) json: bool,
     /// A PNG beside each SVG.
@@ -134,7 +142,7 @@ fn seed_range(text: &str) -> Result<(u64, u64), String> {
     let (first, last) = (read(first)?, read(last.trim_start_matches('='))?);
     if last < first || last - first >= MOST_SEEDS {
         return Err(format!(
-            "write A..B with A <= B and at most {MOST_SEEDS} seeds"
+            "write A..B with A not above B, and at most {MOST_SEEDS} seeds"
         ));
     }
     Ok((first, last))

@@ -45,11 +45,9 @@ impl Source {
         let is_name = path.components().count() == 1 && path.extension().is_none();
         if is_name && !path.is_file() {
             let shipped = scenarios::shipped::find(scenario).map_err(|help| {
-                let names: Vec<_> = scenarios::SHIPPED.iter().map(|it| it.name).collect();
-                let names = names.join(", ");
+                let help = help_with_folder(path).unwrap_or(help);
                 bad(format!(
-                    "error: `{scenario}` is neither a file nor a shipped scenario ({names})\n\
-                     help: {help}"
+                    "error: `{scenario}` is neither a file nor a shipped scenario\nhelp: {help}"
                 ))
             })?;
             return Ok(source(
@@ -58,8 +56,12 @@ impl Source {
                 None,
             ));
         }
-        let bytes = read_limited(path)
-            .map_err(|error| bad(format!("error: cannot read {scenario}: {error}")))?;
+        let bytes = read_limited(path).map_err(|error| {
+            bad(format!(
+                "error: cannot read {scenario}: {error}{}",
+                help(path)
+            ))
+        })?;
         let folder = path.parent().map(Path::to_path_buf);
         Ok(source(scenario, bytes, folder))
     }
@@ -95,6 +97,45 @@ impl Source {
             .insert(name.to_owned(), text.clone());
         Ok(text)
     }
+}
+
+/// Whether that is a scenario that can be opened, by its looks.
+pub(crate) fn is_scenario(word: &str) -> bool {
+    word.ends_with(".ron") || scenarios::SHIPPED.iter().any(|it| it.name == word)
+}
+
+/// What to name instead of a path that cannot be read.
+fn help(path: &Path) -> String {
+    if let Some(help) = help_with_folder(path) {
+        return format!("\nhelp: {help}");
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    match scenarios::SHIPPED.iter().find(|it| it.name == stem) {
+        Some(shipped) if !path.exists() => {
+            format!("\nhelp: `{}` is shipped, and needs no file", shipped.name)
+        }
+        Some(_) | None => String::new(),
+    }
+}
+
+/// If it is a folder: which scenarios it holds.
+fn help_with_folder(path: &Path) -> Option<String> {
+    const SHOWN: usize = 5;
+    let entries = std::fs::read_dir(path).ok()?;
+    let mut found: Vec<String> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|it| it == "ron"))
+        .map(|path| path.display().to_string())
+        .collect();
+    found.sort();
+    let more = if found.len() > SHOWN { " ..." } else { "" };
+    found.truncate(SHOWN);
+    Some(if found.is_empty() {
+        "it is a folder, without scenarios in it".to_owned()
+    } else {
+        format!("it is a folder; name the files: {}{more}", found.join(" "))
+    })
 }
 
 fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {

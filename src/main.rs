@@ -4,10 +4,12 @@ mod args;
 mod files;
 mod replay;
 mod run;
+mod seeds;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 
 use args::{Cli, Color, Verb};
@@ -62,7 +64,7 @@ pub(crate) struct Talk {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     let talk = Talk {
         quiet: cli.quiet,
         verbose: cli.verbose,
@@ -76,6 +78,23 @@ fn main() -> ExitCode {
         failure.exit
     });
     ExitCode::from(exit.code())
+}
+
+/// Says what is wrong with the call and ends it. Who names a scenario where the verb should be is
+/// told the verb.
+fn refuse(error: &clap::Error) -> ! {
+    let word = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) => word.as_str(),
+        Some(_) | None => error.exit(),
+    };
+    if files::is_scenario(word) {
+        say(&format!(
+            "error: `{word}` is a scenario, and what to do with it is missing\n\
+             help: did you mean `streamsim run {word}`?"
+        ));
+        std::process::exit(i32::from(Exit::Bad.code()));
+    }
+    error.exit()
 }
 
 fn act(verb: Verb, talk: Talk) -> Result<Exit, Failure> {

@@ -6,19 +6,23 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
-use reports::{ExpectationRow, Output, OutputFile, Provenance, Report};
-use scenarios::{Loaded, Outcome, Variant};
+use reports::{ExpectationRow, Output, OutputFile, Provenance, Report, Seeds};
+use scenarios::{Loaded, Variant};
 use sim_core::engine::{NANOS_PER_SEC, SimDuration};
-use sim_core::result::{RunResult, Value};
+use sim_core::result::RunResult;
 
 use crate::args::RunArgs;
 use crate::files::Source;
+use crate::seeds::Collected;
 use crate::{Exit, Failure, Talk, print, say};
 
 /// Version of the program, as manifests name it.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Hash of the model's sources, from the build script.
 pub(crate) const MODEL_HASH: &str = env!("STREAMSIM_MODEL_HASH");
+
+/// Seeds that are run before their results are reduced to what is kept of them.
+const SEEDS_AT_A_TIME: usize = 16;
 
 /// What to run of a scenario, and on which luck.
 pub(crate) struct Plan<'a> {
@@ -33,6 +37,8 @@ pub(crate) struct Plan<'a> {
 pub(crate) struct Played {
     pub(crate) results: Vec<RunResult>,
     pub(crate) rows: Vec<ExpectationRow>,
+    /// What all seeds measured, if there are several.
+    pub(crate) seeds: Option<Seeds>,
 }
 
 /// Runs scenarios one after the other; the worst outcome is the outcome.
@@ -59,6 +65,7 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<Exit, Failure> {
     if broken {
         return Ok(Exit::Bad);
     }
+    check_names(&sources)?;
     for (_, loaded) in &sources {
         output(args, loaded)
             .check(&loaded.name)
@@ -66,6 +73,7 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<Exit, Failure> {
     }
     let jobs = pool(args.jobs)?;
     let mut exit = Exit::Met;
+    let mut documents = Vec::new();
     for (source, loaded) in sources {
         let seeds = match (args.seeds, args.seed) {
             (Some((first, last)), _) => (first..=last).collect(),
@@ -80,9 +88,41 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<Exit, Failure> {
             seeds,
             png: args.png,
         };
-        exit = exit.max(run_one(&plan, args, &jobs, talk)?);
+        let (outcome, summary) = run_one(&plan, args, &jobs, talk)?;
+        exit = exit.max(outcome);
+        documents.push(summary);
+    }
+    if args.json {
+        print(&one_document(&documents))?;
     }
     Ok(exit)
+}
+
+/// One scenario's summary as it is, or a list of several.
+fn one_document(summaries: &[String]) -> String {
+    match summaries {
+        [one] => one.clone(),
+        several => {
+            let items: Vec<&str> = several.iter().map(|it| it.trim_end()).collect();
+            format!("[\n{}\n]\n", items.join(",\n"))
+        }
+    }
+}
+
+/// Each scenario gets a folder of its name, so two of one name would overwrite each other.
+fn check_names(sources: &[(Source, Loaded)]) -> Result<(), Failure> {
+    for (index, (source, loaded)) in sources.iter().enumerate() {
+        let earlier = sources[..index].iter();
+        if let Some((other, _)) = earlier.clone().find(|it| it.1.name == loaded.name) {
+            let message = format!(
+                "error: {} and {} are both called `{}`, and would share an output folder\n\
+                 help: run them one by one, with different --out",
+                other.name, source.name, loaded.name
+            );
+            return Err(Failure::new(Exit::Bad, message));
+        }
+    }
+    Ok(())
 }
 
 fn run_one(
@@ -90,7 +130,7 @@ fn run_one(
     args: &RunArgs,
     jobs: &rayon::ThreadPool,
     talk: Talk,
-) -> Result<Exit, Failure> {
+) -> Result<(Exit, String), Failure> {
     let played = play(plan, jobs, talk)?;
     let effective = plan.loaded.manifest();
     let inputs = plan.source.inputs.borrow();
@@ -98,12 +138,13 @@ fn run_one(
     let files = render(&report, jobs)?;
     let output = output(args, &plan.loaded);
     output.write(&report, &files).map_err(unwritten)?;
-    if args.json {
-        let summary = files.iter().find(|file| file.name == "summary.json");
-        print(&summary.map_or_else(String::new, |file| {
-            String::from_utf8_lossy(&file.bytes).into_owned()
-        }))?;
-    } else if !talk.quiet {
+    if args.json || talk.quiet {
+        // Where no table tells it.
+        let unmet = reports::table::unmet(&report, talk.color_err);
+        if !unmet.is_empty() {
+            say(unmet.trim_end());
+        }
+    } else {
         let width = terminal_width();
         print(&reports::table::summary(&report, width, talk.color_out))?;
     }
@@ -113,7 +154,11 @@ fn run_one(
     if !talk.quiet {
         say(&format!("charts and data: {}", output.dir().display()));
     }
-    Ok(judge(&played.rows))
+    let summary = files.iter().find(|file| file.name == "summary.json");
+    let summary = summary.map_or_else(String::new, |file| {
+        String::from_utf8_lossy(&file.bytes).into_owned()
+    });
+    Ok((judge(&played.rows), summary))
 }
 
 /// Every run of a plan; results are collected in the order of the plan.
@@ -123,37 +168,58 @@ pub(crate) fn play(
     talk: Talk,
 ) -> Result<Played, Failure> {
     let variants = chosen(&plan.loaded, plan.only);
-    let runs: Vec<(u64, &Variant)> = plan
-        .seeds
-        .iter()
-        .flat_map(|seed| variants.iter().map(move |variant| (*seed, *variant)))
-        .collect();
-    let bar = progress(&runs, talk);
+    let bar = progress(&variants, plan.seeds.len(), talk);
     let loaded = &plan.loaded;
-    let play_one = |(seed, variant): &(u64, &Variant)| {
-        let config = loaded.lower(variant, *seed);
-        let (outcome, took) = timed(|| {
-            catch_unwind(AssertUnwindSafe(|| {
-                sim_core::run::run(&config, &|_| bar.inc(1))
-            }))
-        });
-        let mut result = outcome.map_err(|_| broken(&variant.name, *seed))?;
-        result.name.clone_from(&variant.name);
-        Ok((result, took))
-    };
-    let played: Result<Vec<(RunResult, Duration)>, Failure> =
-        jobs.install(|| runs.par_iter().map(play_one).collect());
-    bar.finish_and_clear();
-    let played = played?;
-    if talk.verbose {
-        for ((seed, variant), (result, took)) in runs.iter().zip(&played) {
-            say(&speed(&variant.name, *seed, result, *took));
+    let mut collected = Collected::default();
+    // So many at a time that no thread waits long, and no memory for all results is needed.
+    for seeds in plan.seeds.chunks(SEEDS_AT_A_TIME) {
+        let runs: Vec<(u64, &Variant)> = seeds
+            .iter()
+            .flat_map(|seed| variants.iter().map(move |variant| (*seed, *variant)))
+            .collect();
+        let one = |(seed, variant): &(u64, &Variant)| play_one(loaded, variant, *seed, &bar);
+        let played: Result<Vec<(RunResult, Duration)>, Failure> =
+            jobs.install(|| runs.par_iter().map(one).collect());
+        let mut played = played
+            .inspect_err(|_| bar.finish_and_clear())?
+            .into_iter()
+            .zip(&runs);
+        for _ in seeds {
+            let mut of_seed = Vec::new();
+            for ((result, took), (seed, variant)) in played.by_ref().take(variants.len()) {
+                if talk.verbose {
+                    let told = speed(&variant.name, *seed, &result, took);
+                    bar.suspend(|| say(&told));
+                }
+                of_seed.push(result);
+            }
+            collected.add(loaded, of_seed);
         }
     }
-    let results: Vec<RunResult> = played.into_iter().map(|(result, _)| result).collect();
-    let rows = judge_seeds(&plan.loaded, &results, variants.len());
-    let results = results.into_iter().take(variants.len()).collect();
-    Ok(Played { results, rows })
+    bar.finish_and_clear();
+    let (results, rows, seeds) = collected.finish();
+    Ok(Played {
+        results,
+        rows,
+        seeds,
+    })
+}
+
+fn play_one(
+    loaded: &Loaded,
+    variant: &Variant,
+    seed: u64,
+    bar: &ProgressBar,
+) -> Result<(RunResult, Duration), Failure> {
+    let config = loaded.lower(variant, seed);
+    let (outcome, took) = timed(|| {
+        catch_unwind(AssertUnwindSafe(|| {
+            sim_core::run::run(&config, &|_| bar.inc(1))
+        }))
+    });
+    let mut result = outcome.map_err(|_| broken(&variant.name, seed))?;
+    result.name.clone_from(&variant.name);
+    Ok((result, took))
 }
 
 /// The variants that were asked for: the baseline always, for it is what the others are held to.
@@ -190,59 +256,6 @@ fn check_only(loaded: &Loaded, only: &[String]) -> Result<(), Failure> {
     ))
 }
 
-/// The claims over all seeds: what holds for each passes, what fails for each fails, the rest is
-/// inconclusive. Shown is what the first seed measured.
-fn judge_seeds(loaded: &Loaded, results: &[RunResult], runs: usize) -> Vec<ExpectationRow> {
-    let mut rows: Vec<ExpectationRow> = Vec::new();
-    for (index, of_seed) in results.chunks(runs).enumerate() {
-        // Claims about runs that were not asked for are skipped.
-        let outcomes = loaded.evaluate(of_seed);
-        let of_seed: Vec<ExpectationRow> = outcomes.into_iter().filter_map(row).collect();
-        if index == 0 {
-            rows = of_seed;
-            continue;
-        }
-        for (row, other) in rows.iter_mut().zip(of_seed) {
-            if row.verdict != other.verdict {
-                row.verdict = reports::Verdict::Inconclusive;
-            }
-        }
-    }
-    rows
-}
-
-fn row(outcome: Outcome) -> Option<ExpectationRow> {
-    use reports::{Bound, Op, Verdict};
-    let (bound, than) = match outcome.bound {
-        scenarios::Bound::Number(number) => (Bound::One(number), None),
-        scenarios::Bound::Range(low, high) => (Bound::Range(low, high), None),
-        scenarios::Bound::Run(name, value) => (
-            Bound::One(value.map_or(f64::INFINITY, Value::as_f64)),
-            Some(name),
-        ),
-    };
-    let verdict = match outcome.verdict {
-        scenarios::Verdict::Pass => Verdict::Pass,
-        scenarios::Verdict::Fail => Verdict::Fail,
-        scenarios::Verdict::Skipped => return None,
-    };
-    Some(ExpectationRow {
-        run: outcome.run,
-        metric: outcome.metric,
-        op: match outcome.op {
-            scenarios::Op::Above => Op::Above,
-            scenarios::Op::Below => Op::Below,
-            scenarios::Op::Between => Op::Between,
-            scenarios::Op::Higher => Op::Higher,
-            scenarios::Op::Lower => Op::Lower,
-        },
-        bound,
-        than,
-        measured: outcome.measured.unwrap_or(Value::Never),
-        verdict,
-    })
-}
-
 fn judge(rows: &[ExpectationRow]) -> Exit {
     let has = |verdict| rows.iter().any(|row| row.verdict == verdict);
     if has(reports::Verdict::Fail) {
@@ -267,6 +280,7 @@ pub(crate) fn report<'a>(
         title: &scenario.title,
         seed: plan.seeds[0],
         seeds: (plan.seeds[0], plan.seeds[plan.seeds.len() - 1]),
+        spread: played.seeds.as_ref(),
         duration_s: SimDuration(scenario.duration.0).as_secs_f64(),
         resolution_ms: plan.loaded.resolution.0 / 1_000_000,
         runs: &played.results,
@@ -322,9 +336,10 @@ fn broken(run: &str, seed: u64) -> Failure {
     )
 }
 
-fn progress(runs: &[(u64, &Variant)], talk: Talk) -> ProgressBar {
-    let seconds = |variant: &Variant| variant.scenario.duration.0 / NANOS_PER_SEC;
-    let total = runs.iter().map(|(_, variant)| seconds(variant)).sum();
+fn progress(variants: &[&Variant], seeds: usize, talk: Talk) -> ProgressBar {
+    let seconds = |variant: &&Variant| variant.scenario.duration.0 / NANOS_PER_SEC;
+    let of_seed: u64 = variants.iter().map(seconds).sum();
+    let total = of_seed.saturating_mul(u64::try_from(seeds).unwrap_or(u64::MAX));
     // Hidden unless standard error is a terminal.
     let target = if talk.quiet {
         ProgressDrawTarget::hidden()
@@ -333,10 +348,9 @@ fn progress(runs: &[(u64, &Variant)], talk: Talk) -> ProgressBar {
     };
     let style = ProgressStyle::with_template("{bar:40} {percent:>3} % of {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let runs = if runs.len() == 1 {
-        "1 run".to_owned()
-    } else {
-        format!("{} runs", runs.len())
+    let runs = match variants.len() * seeds {
+        1 => "1 run".to_owned(),
+        runs => format!("{runs} runs"),
     };
     ProgressBar::with_draw_target(Some(total), target)
         .with_style(style)

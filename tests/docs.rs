@@ -89,7 +89,10 @@ fn fields(tree: &serde_json::Value, found: &mut BTreeSet<String>) {
             }
         }
         serde_json::Value::Array(items) => items.iter().for_each(|it| fields(it, found)),
-        _ => {}
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => {}
     }
 }
 

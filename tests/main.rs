@@ -1,8 +1,12 @@
 //! Integration tests: published results by id, swarm, command line, goldens, tidiness.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 mod bench;
+mod cli;
 mod clients;
 mod docs;
+mod golden;
 mod published;
 mod readers;
 mod swarm;

@@ -15,6 +15,8 @@ mod svg;
 mod thin;
 mod throughput;
 
+pub(crate) use series::{lag as lag_series, spans};
+
 use std::collections::BTreeSet;
 
 use crate::report::{OutputFile, Report};

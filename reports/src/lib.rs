@@ -12,11 +12,14 @@ pub mod format;
 pub mod manifest;
 pub mod output;
 mod report;
+mod seeds;
 pub mod series_csv;
 pub mod summary_json;
 pub mod table;
 
 pub use output::{Output, OutputError};
 pub use report::{
-    Bound, ExpectationRow, Op, OutputFile, Provenance, RenderError, Report, Verdict, render,
+    Bound, ExpectationRow, Op, OutputFile, OverSeeds, Provenance, RenderError, Report, Verdict,
+    render,
 };
+pub use seeds::{Seeds, Spread};

@@ -200,6 +200,11 @@ impl Output {
     fn earlier(&self, scenario: &str) -> Result<Option<Earlier>, OutputError> {
         match fs::metadata(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Err(OutputError::NotADirectory {
+                    path: self.in_the_way(),
+                });
+            }
             Err(error) => return Err(io_error("read", &self.dir)(error)),
             Ok(found) if !found.is_dir() => {
                 return Err(OutputError::NotADirectory {
@@ -228,6 +233,12 @@ impl Output {
                 dir: self.dir.clone(),
             }),
         }
+    }
+
+    /// The file that stands where a directory above ours should be.
+    fn in_the_way(&self) -> PathBuf {
+        let file = self.dir.ancestors().find(|it| it.is_file());
+        file.unwrap_or(&self.dir).to_path_buf()
     }
 
     /// A run that was killed between its first rename and its manifest has a summary at least.

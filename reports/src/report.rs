@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sim_core::result::{RunResult, Value};
 
 use crate::charts::{self, ChartError};
+use crate::seeds::{Seeds, Spread};
 use crate::{events_ndjson, series_csv, summary_json};
 
 /// Everything that the files and the table of one scenario are drawn from.
@@ -18,6 +19,8 @@ pub struct Report<'a> {
     pub seed: u64,
     /// All seeds that the expectations were judged on: first and last.
     pub seeds: (u64, u64),
+    /// What all seeds measured, if there are several.
+    pub spread: Option<&'a Seeds>,
     /// Simulated seconds.
     pub duration_s: f64,
     /// The grid on which records arrive, in milliseconds; 0 is record by record.
@@ -68,6 +71,19 @@ pub struct ExpectationRow {
     pub measured: Value,
     /// The outcome.
     pub verdict: Verdict,
+    /// What the other seeds say, if there are several.
+    pub over_seeds: Option<OverSeeds>,
+}
+
+/// An expectation on several seeds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OverSeeds {
+    /// On so many it was met.
+    pub met: usize,
+    /// So many there are.
+    pub of: usize,
+    /// What they measured.
+    pub measured: Spread,
 }
 
 /// The comparison of an expectation; all are strict (decision D-6).

@@ -3,13 +3,15 @@
 //! Metrics come in the catalogue's order. A count is an integer; never, and what is not a finite
 //! number, is `null`.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use sim_core::metrics::catalogue::METRICS;
 use sim_core::result::{BlameMap, RunResult, Summary, Value};
 
-use crate::report::{Bound, ExpectationRow, Report};
+use crate::report::{Bound, ExpectationRow, OverSeeds, Report};
+use crate::seeds::{Seeds, Spread};
 
 /// The version of the document's shape.
 pub const SCHEMA: u32 = 1;
@@ -24,6 +26,7 @@ pub fn document(report: &Report<'_>) -> Result<String, serde_json::Error> {
         resolution_ms: report.resolution_ms,
         runs: report.runs.iter().map(Run::of).collect(),
         expectations: report.expectations.iter().map(Expectation::of).collect(),
+        seeds: report.spread.map(|it| SeedsJson::of(report.seeds, it)),
     };
     let mut text = serde_json::to_string_pretty(&document)?;
     text.push('\n');
@@ -39,6 +42,61 @@ struct Document<'a> {
     resolution_ms: u64,
     runs: Vec<Run<'a>>,
     expectations: Vec<Expectation<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seeds: Option<SeedsJson<'a>>,
+}
+
+/// What all seeds measured: run, metric, spread.
+#[derive(serde::Serialize)]
+struct SeedsJson<'a> {
+    first: u64,
+    last: u64,
+    metrics: Spreads<'a>,
+}
+
+impl<'a> SeedsJson<'a> {
+    fn of((first, last): (u64, u64), seeds: &'a Seeds) -> Self {
+        let metrics = Spreads(seeds);
+        Self {
+            first,
+            last,
+            metrics,
+        }
+    }
+}
+
+struct Spreads<'a>(&'a Seeds);
+
+impl Serialize for Spreads<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.metrics().map(|(run, it)| (run, SpreadsOfRun(it))))
+    }
+}
+
+struct SpreadsOfRun<'a>(BTreeMap<&'a str, Spread>);
+
+impl Serialize for SpreadsOfRun<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let spreads = in_order(&self.0).map(|(name, it)| (name, SpreadJson::of(it)));
+        serializer.collect_map(spreads)
+    }
+}
+
+#[derive(serde::Serialize)]
+struct SpreadJson {
+    min: Measured,
+    median: Measured,
+    max: Measured,
+}
+
+impl SpreadJson {
+    fn of(spread: Spread) -> Self {
+        Self {
+            min: Measured(spread.min),
+            median: Measured(spread.median),
+            max: Measured(spread.max),
+        }
+    }
 }
 
 #[derive(serde::Serialize)]
@@ -76,6 +134,25 @@ struct Expectation<'a> {
     than: Option<&'a str>,
     measured: Measured,
     verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    over_seeds: Option<OverSeedsJson>,
+}
+
+#[derive(serde::Serialize)]
+struct OverSeedsJson {
+    met: usize,
+    of: usize,
+    measured: SpreadJson,
+}
+
+impl OverSeedsJson {
+    fn of(over: OverSeeds) -> Self {
+        Self {
+            met: over.met,
+            of: over.of,
+            measured: SpreadJson::of(over.measured),
+        }
+    }
 }
 
 impl<'a> Expectation<'a> {
@@ -91,6 +168,7 @@ impl<'a> Expectation<'a> {
             than: row.than.as_deref(),
             measured: Measured(row.measured),
             verdict: row.verdict.as_str(),
+            over_seeds: row.over_seeds.map(OverSeedsJson::of),
         }
     }
 }
@@ -129,14 +207,16 @@ impl Serialize for Measured {
 }
 
 /// The metrics of a summary in the catalogue's order, then those that it does not know by name.
-pub(crate) fn in_order(summary: &Summary) -> impl Iterator<Item = (&str, Value)> {
+pub(crate) fn in_order<K: Borrow<str> + Ord, V: Copy>(
+    summary: &BTreeMap<K, V>,
+) -> impl Iterator<Item = (&str, V)> {
     let known = METRICS
         .iter()
         .filter_map(|metric| Some((metric.name, *summary.get(metric.name)?)));
     let unknown = summary
         .iter()
-        .filter(|(name, _)| METRICS.iter().all(|metric| metric.name != name.as_str()))
-        .map(|(name, value)| (name.as_str(), *value));
+        .map(|(name, value)| (name.borrow(), *value))
+        .filter(|(name, _)| METRICS.iter().all(|metric| metric.name != *name));
     known.chain(unknown)
 }
 

@@ -14,7 +14,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::charts::marks;
 use crate::format;
-use crate::report::{Bound, ExpectationRow, Op, Report, Verdict};
+use crate::report::{Bound, ExpectationRow, Op, OverSeeds, Report, Verdict};
 
 /// The whole text, for a terminal `width` columns wide, with colour if the caller says so.
 #[must_use]
@@ -103,6 +103,15 @@ fn heading(text: &mut String, report: &Report<'_>, paint: Paint) {
         format::duration(report.duration_s),
     );
     line(text, &paint.dim(&caption));
+    if let Some(seeds) = report.spread {
+        let (first, last) = report.seeds;
+        let told = format!(
+            "expectations and lag chart: {} seeds, {first} to {last}; all else: seed {}",
+            seeds.count(),
+            report.seed,
+        );
+        line(text, &paint.dim(&told));
+    }
 }
 
 fn expectations(text: &mut String, rows: &[ExpectationRow], paint: Paint) {
@@ -115,25 +124,55 @@ fn expectations(text: &mut String, rows: &[ExpectationRow], paint: Paint) {
     let count = format!("Expectations: {met} of {} met", rows.len());
     line(text, &paint.bold(&count));
     for row in rows {
-        let sign = match row.verdict {
-            Verdict::Pass => paint.good("✓"),
-            Verdict::Fail => paint.bad("✗"),
-            Verdict::Inconclusive => paint.doubtful("?"),
-        };
-        let doubt = match row.verdict {
-            Verdict::Inconclusive => " (the seeds disagree)",
-            Verdict::Pass | Verdict::Fail => "",
-        };
-        let unit = unit_of(&row.metric);
-        let told = format!(
-            "  {sign} {}: {} is {}, expected {}{doubt}",
-            plain(&row.run),
-            plain(&row.metric),
-            paint.bold(&format::value(row.measured, unit)),
-            expected(row, unit),
-        );
-        line(text, &told);
+        line(text, &format!("  {}", judged(row, paint)));
     }
+}
+
+/// The expectations that were not met, a line each.
+#[must_use]
+pub fn unmet(report: &Report<'_>, color: bool) -> String {
+    let mut text = String::new();
+    let rows = report.expectations.iter();
+    for row in rows.filter(|it| it.verdict != Verdict::Pass) {
+        let told = judged(row, Paint { color });
+        line(&mut text, &format!("{}: {told}", plain(report.scenario)));
+    }
+    text
+}
+
+/// `✗ baseline: throttled_ratio is 1.9 %, expected above 10 %`.
+fn judged(row: &ExpectationRow, paint: Paint) -> String {
+    let sign = match row.verdict {
+        Verdict::Pass => paint.good("✓"),
+        Verdict::Fail => paint.bad("✗"),
+        Verdict::Inconclusive => paint.doubtful("?"),
+    };
+    let doubt = match row.verdict {
+        Verdict::Inconclusive => " (the seeds disagree)",
+        Verdict::Pass | Verdict::Fail => "",
+    };
+    let unit = unit_of(&row.metric);
+    let over = row.over_seeds.map(|it| over_seeds(&it, unit));
+    format!(
+        "{sign} {}: {} is {}, expected {}{doubt}{}",
+        plain(&row.run),
+        plain(&row.metric),
+        paint.bold(&format::value(row.measured, unit)),
+        expected(row, unit),
+        over.unwrap_or_default(),
+    )
+}
+
+/// `; over 20 seeds 31.0 % to 35.2 %, met on 18`.
+fn over_seeds(over: &OverSeeds, unit: Unit) -> String {
+    let (min, max) = (over.measured.min, over.measured.max);
+    let (min, max) = (format::value(min, unit), format::value(max, unit));
+    let range = if min == max {
+        format!("always {min}")
+    } else {
+        format!("{min} to {max}")
+    };
+    format!("; over {} seeds {range}, met on {}", over.of, over.met)
 }
 
 fn expected(row: &ExpectationRow, unit: Unit) -> String {

@@ -35,6 +35,14 @@ pub(super) struct Figure {
     pub legend: Vec<LegendEntry>,
 }
 
+impl Figure {
+    /// Whether it shows all seeds, and not one.
+    fn is_over_seeds(&self) -> bool {
+        let mut curves = self.panels.iter().flat_map(|it| &it.curves);
+        curves.any(|it| matches!(it.data, Data::Band(..)))
+    }
+}
+
 /// One panel.
 pub(super) struct PanelData {
     /// What it shows, with the unit.
@@ -62,6 +70,8 @@ pub(super) enum Data {
     /// Second, least and greatest inside each step: a line along the greatest, a shade down to
     /// the least. For what is bad when it is high.
     Crest(Vec<(f64, f64, f64)>),
+    /// A line, and a shade from low to high around it: second, low, high.
+    Band(Vec<Xy>, Vec<(f64, f64, f64)>),
 }
 
 /// The greatest value of a curve.
@@ -164,10 +174,11 @@ fn draw_header(canvas: &Canvas, figure: &Figure, report: &Report<'_>) -> Result<
         0 => "record by record".to_owned(),
         millis => format!("resolution {millis} ms"),
     };
-    let caption = format!(
-        "scenario {} · seed {} · {resolution}",
-        report.scenario, report.seed
-    );
+    let seed = match (figure.is_over_seeds(), report.seeds) {
+        (true, (first, last)) => format!("seeds {first} to {last}"),
+        (false, _) => format!("seed {}", report.seed),
+    };
+    let caption = format!("scenario {} · {seed} · {resolution}", report.scenario);
     let dim = Type::new(12.5, DIM);
     canvas.text(
         &dim.fit(&caption, WIDTH - 2.0 * MARGIN),
@@ -354,8 +365,9 @@ fn draw_shade(
     report: &Report<'_>,
     alpha: f64,
 ) -> Result<(), Failure> {
-    let Data::Crest(spans) = &curve.data else {
-        return Ok(());
+    let spans = match &curve.data {
+        Data::Crest(spans) | Data::Band(_, spans) => spans,
+        Data::Line(_) => return Ok(()),
     };
     for spans in spans.split(|it| !(it.1.is_finite() && it.2.is_finite())) {
         let spans = thin::envelope(spans, report.duration_s, frame.width);
@@ -377,7 +389,7 @@ fn draw_curve(
     };
     let columns = (report.duration_s, frame.width);
     match &curve.data {
-        Data::Line(points) => {
+        Data::Line(points) | Data::Band(points, _) => {
             for points in points.split(|it| !it.1.is_finite()) {
                 panel.curve(thin::thin(points, columns.0, columns.1), &stroke)?;
             }

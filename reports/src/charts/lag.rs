@@ -4,11 +4,13 @@ use sim_core::result::{RunResult, Series, Value};
 
 use crate::format;
 use crate::report::Report;
+use crate::seeds::Moment;
 
 use super::figure::{Curve, Data, Figure, LegendEntry, PanelData, Peak};
 use super::palette;
 use super::scale::Scale;
 use super::series;
+use super::thin::Xy;
 
 /// The chart of the consumer, or of all together if there is none; `None` if no run tells of
 /// its lag.
@@ -20,7 +22,7 @@ pub(super) fn figure(report: &Report<'_>, consumer: Option<&str>) -> Option<Figu
     if let Some(greatest) = records.greatest() {
         panels.push(PanelData {
             heading: "Lag in records".to_owned(),
-            note: "log scale; line: greatest at each moment, shade: down to the least".to_owned(),
+            note: format!("log scale; {}", records.note()),
             height: 290.0,
             scale: Scale::log(greatest),
             curves: records.curves(" records"),
@@ -60,6 +62,8 @@ pub(super) fn figure(report: &Report<'_>, consumer: Option<&str>) -> Option<Figu
 struct Measure<'a> {
     report: &'a Report<'a>,
     series: Vec<Option<&'a Series>>,
+    /// The same over all seeds, if there are several.
+    bands: Vec<Option<Vec<Moment>>>,
     peaks: Vec<Option<(f64, f64)>>,
     format: fn(f64) -> String,
 }
@@ -69,14 +73,21 @@ impl<'a> Measure<'a> {
         let name = format!("{prefix}.{name}");
         let find = |run: &'a RunResult| series::find(run, &name);
         let series: Vec<Option<&Series>> = report.runs.iter().map(find).collect();
+        let band = |index| report.spread?.band(index, &name);
+        let bands: Vec<Option<Vec<Moment>>> = (0..series.len()).map(band).collect();
         let peaks = series
             .iter()
             .zip(report.runs)
-            .map(|(series, run)| peak(series.as_ref()?, run))
+            .zip(&bands)
+            .map(|((series, run), band)| match band {
+                Some(band) => greatest(band.iter().map(|it| (it.at, it.median))),
+                None => peak(series.as_ref()?, run),
+            })
             .collect();
         Self {
             report,
             series,
+            bands,
             peaks,
             format,
         }
@@ -86,7 +97,16 @@ impl<'a> Measure<'a> {
     fn greatest(&self) -> Option<f64> {
         self.series.iter().flatten().next()?;
         let peaks = self.peaks.iter().flatten().map(|it| it.1);
-        Some(peaks.fold(0.0, f64::max))
+        let bands = self.bands.iter().flatten().flatten().map(|it| it.high);
+        Some(peaks.chain(bands).fold(0.0, f64::max))
+    }
+
+    /// How the lines and shades are to be read.
+    fn note(&self) -> String {
+        match self.report.spread {
+            Some(seeds) => seeds.shade(),
+            None => "line: greatest at each moment, shade: down to the least".to_owned(),
+        }
     }
 
     fn peak_text(&self, index: usize) -> Option<String> {
@@ -115,7 +135,10 @@ impl<'a> Measure<'a> {
             curves.push(Curve {
                 look: palette::look(index),
                 title: run.name.clone(),
-                data: Data::Crest(series::spans(series, run)),
+                data: match &self.bands[index] {
+                    Some(band) => over_seeds(band),
+                    None => Data::Crest(series::spans(series, run)),
+                },
                 peak,
             });
         }
@@ -144,10 +167,19 @@ impl<'a> Measure<'a> {
 
 fn peak(series: &Series, run: &RunResult) -> Option<(f64, f64)> {
     let spans = series::spans(series, run);
-    let finite = spans.iter().filter(|it| it.2.is_finite());
-    finite
-        .map(|it| (it.0, it.2))
-        .reduce(|best, it| if it.1 > best.1 { it } else { best })
+    greatest(spans.iter().map(|it| (it.0, it.2)))
+}
+
+/// The first of the greatest points.
+fn greatest(points: impl Iterator<Item = Xy>) -> Option<Xy> {
+    let finite = points.filter(|it| it.1.is_finite());
+    finite.reduce(|best, it| if it.1 > best.1 { it } else { best })
+}
+
+fn over_seeds(band: &[Moment]) -> Data {
+    let line = band.iter().map(|it| (it.at, it.median));
+    let shade = band.iter().map(|it| (it.at, it.low, it.high));
+    Data::Band(line.collect(), shade.collect())
 }
 
 /// What the legend says of a run.
@@ -166,9 +198,14 @@ fn notes(
     }
     let run = &report.runs[index];
     let summary = consumer.map_or(Some(&run.summary), |name| run.consumers.get(name));
-    let recovery = summary.and_then(|it| it.get("lag_recovery_s"));
+    let recovery = match report.spread {
+        // Only the whole run is known on all seeds; that of an only consumer is the same.
+        Some(seeds) if run.consumers.len() <= 1 => seeds.median(index, "lag_recovery_s"),
+        Some(_) => None,
+        None => summary.and_then(|it| it.get("lag_recovery_s")).copied(),
+    };
     let mut notes = vec![format!("peak {}", peaks.join(" · "))];
-    match recovery.copied() {
+    match recovery {
         Some(Value::Never) => notes.push("not recovered by the end".to_owned()),
         Some(value) if value.as_f64() > 0.0 => {
             notes.push(format!(

@@ -26,6 +26,13 @@ pub(super) fn consumers(runs: &[RunResult]) -> Vec<String> {
     names.into_iter().collect()
 }
 
+/// All series of the run that tell of lag.
+pub(crate) fn lag(run: &RunResult) -> impl Iterator<Item = &Series> {
+    let is_lag =
+        |it: &&Series| it.name.ends_with(".lag_records") || it.name.ends_with(".lag_seconds");
+    run.series.iter().filter(is_lag)
+}
+
 /// Second and value of each step: a gauge at the end of the step, a rate in its middle.
 pub(super) fn points(series: &Series, run: &RunResult) -> Vec<Xy> {
     let times = times(series, run);
@@ -36,7 +43,7 @@ pub(super) fn points(series: &Series, run: &RunResult) -> Vec<Xy> {
 }
 
 /// Second, least and greatest of each step.
-pub(super) fn spans(series: &Series, run: &RunResult) -> Vec<(f64, f64, f64)> {
+pub(crate) fn spans(series: &Series, run: &RunResult) -> Vec<(f64, f64, f64)> {
     let times = times(series, run);
     times
         .zip(&series.points)

@@ -29,7 +29,7 @@ pub(super) fn figure(report: &Report<'_>) -> Option<Figure> {
         offered.panel(most),
         accepted.panel(most).map(|it| offered.beneath(it)),
         delivered.panel(most).map(|it| offered.beneath(it)),
-        throttled.panel(throttled.greatest),
+        throttled.panel_of_refusals(),
     ]
     .into_iter()
     .flatten()
@@ -115,6 +115,15 @@ impl<'a> Flow<'a> {
             panel.note.push_str("; dotted: offered");
         }
         panel
+    }
+
+    /// On a log scale: a retry storm of a second must not flatten the refusals of a quarter of an
+    /// hour into what looks like none.
+    fn panel_of_refusals(&self) -> Option<PanelData> {
+        let mut panel = self.panel(self.greatest)?;
+        panel.scale = Scale::log(self.greatest);
+        panel.note.push_str("; log scale");
+        Some(panel)
     }
 
     fn panel(&self, greatest: f64) -> Option<PanelData> {

@@ -124,8 +124,10 @@ fn in_short(blame: &BlameMap) -> String {
         return format::duration(0.0);
     }
     let causes = greatest(blame);
+    // What rounds to nothing is not worth a word.
     let parts: Vec<String> = causes
         .iter()
+        .filter(|(_, seconds)| *seconds >= whole * LEAST_SHARE)
         .take(3)
         .map(|(cause, seconds)| format!("{:.0} % {cause}", seconds / whole * 100.0))
         .collect();

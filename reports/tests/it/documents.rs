@@ -99,6 +99,7 @@ fn summary_json_has_the_shape_of_its_contract() {
         than: None,
         measured: Value::Never,
         verdict: Verdict::Fail,
+        over_seeds: None,
     }];
     let text = summary_json::document(&report(&runs, &rows, &json!(null))).unwrap();
     assert_eq!(text, SUMMARY_JSON);

@@ -281,6 +281,7 @@ pub fn expectations() -> Vec<ExpectationRow> {
         than: None,
         measured,
         verdict,
+        over_seeds: None,
     };
     vec![
         row(
@@ -334,6 +335,7 @@ pub fn report<'a>(
         title: "Hot key on a provisioned Kinesis stream",
         seed: 42,
         seeds: (42, 42),
+        spread: None,
         duration_s: 1_800.0,
         resolution_ms: 20,
         runs,

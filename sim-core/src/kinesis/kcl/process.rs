@@ -11,6 +11,8 @@ use crate::config::ServiceTime;
 use crate::engine::dist::{binomial, exponential};
 use crate::engine::{SimDuration, SimTime};
 
+use crate::kinesis::log::{Extent, Part};
+
 use super::coordination::WorkerId;
 use super::{App, AppCtx, Event, ShardIndex, Stream};
 
@@ -488,17 +490,7 @@ impl App {
             } else {
                 Detour::default()
             };
-            let parts = Parts {
-                records: part.count,
-                put: extent.appended_at.since(extent.sent_at).0,
-                in_client: extent.sent_at.since(part.offered_at).0
-                    - detour.backlog_ns
-                    - detour.throttled_ns,
-                detour,
-                queued: end.since(reader.began_at).0 - service.0,
-                service: service.0,
-                age: end.since(part.offered_at).0,
-            };
+            let parts = Parts::of(part, extent, detour, (reader.began_at, end, service));
             sums.add(&parts, &mut self.blame);
         }
         sums.flush(&mut self.blame);
@@ -673,6 +665,25 @@ impl Sums {
 }
 
 impl Parts {
+    /// The parts of a batch whose chunk was begun at, and which was done at, after a service of.
+    fn of(
+        part: &Part,
+        extent: &Extent,
+        detour: Detour,
+        (began_at, end, service): (SimTime, SimTime, SimDuration),
+    ) -> Self {
+        let in_client = extent.sent_at.since(part.offered_at).0;
+        Self {
+            records: part.count,
+            put: extent.appended_at.since(extent.sent_at).0,
+            in_client: in_client - detour.backlog_ns - detour.throttled_ns,
+            detour,
+            queued: end.since(began_at).0 - service.0,
+            service: service.0,
+            age: end.since(part.offered_at).0,
+        }
+    }
+
     fn each(&self, busy: Cause, mut add: impl FnMut(Cause, u64)) {
         add(Cause::ClientBatching, self.in_client);
         add(Cause::ClientBacklog, self.detour.backlog_ns);
