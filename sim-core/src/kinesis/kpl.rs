@@ -517,3 +517,6 @@ impl Kpl {
         self.connections.send(items, ctx);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -162,3 +162,6 @@ impl Sdk {
         self.connections.send(items, ctx);
     }
 }
+
+#[cfg(test)]
+mod tests;
