@@ -12,7 +12,7 @@ use crate::bench::{count, run};
 use draw::{Case, Mood};
 
 /// Seeds of an ordinary test run.
-const SEEDS: std::ops::Range<u64> = 0..300;
+const SEEDS: std::ops::Range<u64> = 0..250;
 /// Records arrive at most this long before the end of a calm run: see [`Mood::Calm`].
 const CALM_UNREAD: u64 = 0;
 

@@ -75,7 +75,7 @@ fn duration(config: &WorldConfig, mood: Mood) -> SimDuration {
         .iter()
         .map(|p| batches_per_s(p, config))
         .sum();
-    secs((WORK / per_second.max(1)).clamp(40, 600))
+    secs((WORK / per_second.max(1)).clamp(30, 600))
 }
 
 /// About how many batches of one producer meet a stream in a second.
@@ -87,7 +87,12 @@ fn batches_per_s(producer: &ProducerConfig, config: &WorldConfig) -> u64 {
     }
     let cells = 1_000_000_000 / config.resolution.0;
     let shards = u64::from(shards_of(&config.streams[producer.stream]));
-    records.min(cells * u64::from(producer.flows) * shards)
+    let batches = records.min(cells * u64::from(producer.flows) * shards);
+    match &producer.client {
+        // What is throttled then comes back with every round trip (N-KPL-4, N-KPL-5).
+        ClientConfig::Kpl(kpl) if !kpl.aggregation_enabled => batches * 100,
+        ClientConfig::Kpl(_) | ClientConfig::Sdk(_) => batches * 2,
+    }
 }
 
 /// Shards at the start.
