@@ -146,3 +146,17 @@ pub(crate) fn count(summary: &Summary, name: &str) -> u64 {
         other @ (Value::Number(_) | Value::Never) => panic!("{name} is no count: {other:?}"),
     }
 }
+
+#[test]
+fn the_kpl_fixture_has_the_defaults_of_scenario_files() {
+    let text = scenarios::SHIPPED[0].text;
+    let set = ("producers.web.client".to_owned(), "Kpl".to_owned());
+    let loaded = scenarios::load("hot_key.ron", text, &[set], &|_| Err("none".into()));
+    let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
+    let world = loaded.lower(&loaded.variants[0], 1);
+    let fixture = ClientConfig::Kpl(kpl());
+    assert_eq!(
+        format!("{:?}", world.producers[0].client),
+        format!("{fixture:?}")
+    );
+}

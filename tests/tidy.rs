@@ -26,13 +26,14 @@ pub(crate) fn files(endings: &[&str]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(root.join(&folder)).unwrap() {
-            let path = folder.join(entry.unwrap().file_name());
+        let entries = std::fs::read_dir(root.join(&folder)).expect("a folder");
+        for entry in entries.filter_map(Result::ok) {
+            let path = folder.join(entry.file_name());
             let name = path.to_string_lossy().replace('\\', "/");
             if root.join(&path).is_dir() {
                 folders.extend(Some(path).filter(|_| !["target", "out", ".git"].contains(&&*name)));
             } else if endings.iter().any(|it| name.ends_with(it)) {
-                let bytes = std::fs::read(root.join(&path)).unwrap();
+                let bytes = std::fs::read(root.join(&path)).expect("a file");
                 found.push((name, String::from_utf8_lossy(&bytes).into_owned()));
             }
         }
