@@ -15,7 +15,7 @@ mod svg;
 mod thin;
 mod throughput;
 
-pub(crate) use series::{lag as lag_series, spans};
+pub(crate) use series::{crest, lag as lag_series};
 
 use std::collections::BTreeSet;
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use sim_core::result::{RunResult, Series, Value};
 
-use crate::charts::{lag_series, spans};
+use crate::charts::{crest, lag_series};
 
 /// Below this many seeds a band spans all of them; above, the middle 90 %.
 const FEW: usize = 20;
@@ -132,12 +132,12 @@ impl Seeds {
 
 impl Run {
     fn add_lag(&mut self, series: &Series, result: &RunResult) {
-        let spans = spans(series, result);
-        let group = spans.len().div_ceil(COLUMNS).max(1);
+        let crest = crest(series, result);
+        let group = crest.len().div_ceil(COLUMNS).max(1);
         let columns = self.lag.entry(series.name.clone()).or_default();
-        for (index, steps) in spans.chunks(group).enumerate() {
-            let finite = steps.iter().filter(|it| it.2.is_finite());
-            let Some(top) = finite.max_by(|a, b| a.2.total_cmp(&b.2)) else {
+        for (index, steps) in crest.chunks(group).enumerate() {
+            let finite = steps.iter().filter(|it| it.1.is_finite());
+            let Some(top) = finite.max_by(|a, b| a.1.total_cmp(&b.1)) else {
                 continue;
             };
             if columns.len() <= index {
@@ -145,7 +145,7 @@ impl Run {
                 columns.push((steps[steps.len() - 1].0, Vec::new()));
             }
             if let Some(column) = columns.get_mut(index) {
-                column.1.push(top.2);
+                column.1.push(top.1);
             }
         }
     }

@@ -246,3 +246,24 @@ fn leftovers_of_a_killed_run_do_not_stay_and_do_not_hinder() {
     let names: Vec<String> = tree(&bench.path("out/small")).into_keys().collect();
     assert!(names.iter().all(|it| !it.contains("tmp")), "{names:?}");
 }
+
+/// Ten thousand seeds take far longer than it takes to interrupt them.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_leaves_nothing_and_the_next_one_works() {
+    use std::os::unix::process::ExitStatusExt;
+    let bench = Bench::new();
+    let mut child = bench
+        .command(&["run", "small.ron", "--seeds", "1..10000"])
+        .spawn()
+        .unwrap();
+    let id = child.id().to_string();
+    let mut kill = std::process::Command::new("kill");
+    assert!(kill.args(["-INT", &id]).status().unwrap().success());
+    // Ended by the signal itself, which shells tell as 130.
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
+    assert!(!bench.path("out").exists());
+    bench
+        .call(&["run", "small.ron", "--only", "baseline"])
+        .with(0);
+}

@@ -67,9 +67,9 @@ pub(super) struct Curve {
 pub(super) enum Data {
     /// Second and value, drawn as they are.
     Line(Vec<Xy>),
-    /// Second, least and greatest inside each step: a line along the greatest, a shade down to
-    /// the least. For what is bad when it is high.
-    Crest(Vec<(f64, f64, f64)>),
+    /// Second and greatest inside each step: a line along the greatest of each column. For what is
+    /// bad when it is high. (The least would tell of the grid of arrivals and the rhythm of polls.)
+    Crest(Vec<Xy>),
     /// A line, and a shade from low to high around it: second, low, high.
     Band(Vec<Xy>, Vec<(f64, f64, f64)>),
 }
@@ -368,9 +368,8 @@ fn draw_shade(
     report: &Report<'_>,
     alpha: f64,
 ) -> Result<(), Failure> {
-    let spans = match &curve.data {
-        Data::Crest(spans) | Data::Band(_, spans) => spans,
-        Data::Line(_) => return Ok(()),
+    let Data::Band(_, spans) = &curve.data else {
+        return Ok(());
     };
     for spans in spans.split(|it| !(it.1.is_finite() && it.2.is_finite())) {
         let spans = thin::envelope(spans, report.duration_s, frame.width);
@@ -397,8 +396,7 @@ fn draw_curve(
                 panel.curve(thin::thin(points, columns.0, columns.1), &stroke)?;
             }
         }
-        Data::Crest(spans) => {
-            let crest: Vec<Xy> = spans.iter().map(|it| (it.0, it.2)).collect();
+        Data::Crest(crest) => {
             for points in crest.split(|it| !it.1.is_finite()) {
                 panel.curve(thin::crest(points, columns.0, columns.1), &stroke)?;
             }

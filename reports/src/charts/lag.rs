@@ -105,7 +105,7 @@ impl<'a> Measure<'a> {
     fn note(&self) -> String {
         match self.report.spread {
             Some(seeds) => seeds.shade(),
-            None => "line: greatest at each moment, shade: down to the least".to_owned(),
+            None => "the greatest at each moment".to_owned(),
         }
     }
 
@@ -137,7 +137,7 @@ impl<'a> Measure<'a> {
                 title: run.name.clone(),
                 data: match &self.bands[index] {
                     Some(band) => over_seeds(band),
-                    None => Data::Crest(series::spans(series, run)),
+                    None => Data::Crest(series::crest(series, run)),
                 },
                 peak,
             });
@@ -166,8 +166,7 @@ impl<'a> Measure<'a> {
 }
 
 fn peak(series: &Series, run: &RunResult) -> Option<(f64, f64)> {
-    let spans = series::spans(series, run);
-    greatest(spans.iter().map(|it| (it.0, it.2)))
+    greatest(series::crest(series, run).into_iter())
 }
 
 /// The first of the greatest points.

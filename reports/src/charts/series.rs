@@ -42,12 +42,12 @@ pub(super) fn points(series: &Series, run: &RunResult) -> Vec<Xy> {
         .collect()
 }
 
-/// Second, least and greatest of each step.
-pub(crate) fn spans(series: &Series, run: &RunResult) -> Vec<(f64, f64, f64)> {
+/// Second and greatest value of each step.
+pub(crate) fn crest(series: &Series, run: &RunResult) -> Vec<Xy> {
     let times = times(series, run);
     times
         .zip(&series.points)
-        .map(|(at, point)| (at, point.min.min(point.value), point.max.max(point.value)))
+        .map(|(at, point)| (at, point.max.max(point.value)))
         .collect()
 }
 
