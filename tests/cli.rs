@@ -1,5 +1,7 @@
 //! The command line from outside: what it writes, what it says, and how it ends.
 
+#![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
+
 mod bad;
 mod run;
 mod seeds;

@@ -3,6 +3,8 @@
 //! `UPDATE_GOLDENS=1 cargo test golden` rewrites them; the difference is the review. A golden
 //! moves only in a commit that says why.
 
+#![allow(clippy::unwrap_used, reason = "these are tests, their helpers too")]
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;

@@ -1,6 +1,7 @@
 //! Integration tests: published results by id, swarm, command line, goldens, tidiness.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::print_stderr, reason = "a failing seed says how to repeat it")]
 
 mod bench;
 mod cli;

@@ -127,7 +127,10 @@ pub(super) fn draw(figure: &Figure, report: &Report<'_>) -> Result<String, Chart
 
 fn layout(figure: &Figure, report: &Report<'_>, time: &Scale) -> Layout {
     let name = Type::new(12.5, INK).bold();
-    let widest = figure.legend.iter().map(|it| name.measure(&it.name));
+    let note = Type::new(11.5, DIM);
+    let names = figure.legend.iter().map(|it| name.measure(&it.name));
+    let notes = figure.legend.iter().flat_map(|it| &it.notes);
+    let widest = names.chain(notes.map(|it| note.measure(it)));
     let text = widest.fold(110.0, f64::max).min(190.0);
     let legend_x = WIDTH - MARGIN - text - LEGEND_SAMPLE - 10.0;
     let left = MARGIN + AXIS_LABELS;

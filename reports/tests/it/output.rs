@@ -215,7 +215,11 @@ fn a_file_in_the_place_of_the_directory_is_refused() {
     let error = output
         .write(&scenario("hot_key"), &files(&[("a", "1")]))
         .unwrap_err();
-    assert!(matches!(error, OutputError::Io { .. }), "{error}");
+    let OutputError::NotADirectory { path: told } = error else {
+        panic!("{error}");
+    };
+    // What is in the way is named, and not what could not be made.
+    assert_eq!(told, path);
     assert_eq!(fs::read_to_string(&path).unwrap(), "a file");
 }
 

@@ -11,6 +11,9 @@ use super::kpl::Kpl;
 use super::put::{PutItem, PutRequest};
 use super::sdk::Sdk;
 
+#[cfg(test)]
+pub(crate) mod bench;
+
 /// An event inside a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientEvent {

@@ -540,3 +540,6 @@ fn enter(
     }
     agenda.insert(place, (deadline, shard));
 }
+
+#[cfg(test)]
+mod tests;

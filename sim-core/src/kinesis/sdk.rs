@@ -169,3 +169,6 @@ impl Sdk {
         self.connections.send(items, ctx);
     }
 }
+
+#[cfg(test)]
+mod tests;
