@@ -343,15 +343,21 @@ impl App {
         self.check_end(shard, at);
     }
 
+    /// A thread is free: the first reader that still waits for it and has something to do gets it.
     fn free_thread(&mut self, worker: WorkerId, at: &mut AppCtx<'_, '_>) {
-        let worker = &mut self.workers[worker.0 as usize];
-        worker.busy -= 1;
-        let Some(next) = worker.waiting.pop_front() else {
-            return;
-        };
-        if let Some(reader) = self.readers[next as usize].as_mut() {
-            reader.waits_for_thread = false;
-            self.begin_chunk(next, at);
+        let threads = self.config.worker_threads;
+        self.workers[worker.0 as usize].busy -= 1;
+        while self.workers[worker.0 as usize].busy < threads {
+            let Some(next) = self.workers[worker.0 as usize].waiting.pop_front() else {
+                return;
+            };
+            // It may have stopped meanwhile, and its number may be another reader's.
+            let reader = self.readers[next as usize].as_mut();
+            let waits = |reader: &&mut Reader| reader.worker == worker && reader.waits_for_thread;
+            if let Some(reader) = reader.filter(waits) {
+                reader.waits_for_thread = false;
+                self.begin_chunk(next, at);
+            }
         }
     }
 
