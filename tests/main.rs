@@ -7,6 +7,7 @@ mod bench;
 mod cli;
 mod clients;
 mod docs;
+mod fork;
 mod golden;
 mod published;
 mod readers;

@@ -5,36 +5,71 @@ use crate::engine::SimTime;
 use crate::result::RunResult;
 use crate::world::{Observer, World, sample_at};
 
+/// A run under way. It is plain data: a clone goes on from the same instant on the same luck.
+#[derive(Clone)]
+pub struct Run {
+    world: World,
+    observer: Observer,
+    samples: u64,
+    end: SimTime,
+}
+
 /// Runs one world to its end. `progress` is called with the simulated time, once a second of it.
 ///
 /// # Panics
 /// If an invariant is broken: a bug, with what was found.
+#[must_use]
 pub fn run(config: &WorldConfig, progress: &dyn Fn(SimTime)) -> RunResult {
-    let mut world = World::new(config);
-    let mut observer = Observer::new(&world);
-    world.start();
-    let end = SimTime::ZERO + config.duration;
-    let mut samples = 0_u64;
-    loop {
-        let (sampled_at, ends_step) = sample_at(samples);
-        // At one instant: the plan, then the queue, then the observers.
-        let step_at = world.next_step_at().unwrap_or(SimTime::MAX);
-        let event_at = world.next_event_at().unwrap_or(SimTime::MAX);
-        if step_at <= event_at.min(sampled_at) && step_at <= end {
-            world.apply_step();
-        } else if event_at <= sampled_at && event_at <= end {
-            world.step();
-        } else if sampled_at <= end {
-            samples += 1;
-            observer.sample(&mut world, sampled_at, ends_step);
-            if ends_step {
-                world.end_second(sampled_at);
-                progress(sampled_at);
-            }
-        } else {
-            break;
+    let mut run = Run::new(config);
+    run.advance(SimTime::MAX, progress);
+    run.finish()
+}
+
+impl Run {
+    /// A run at its first instant.
+    #[must_use]
+    pub fn new(config: &WorldConfig) -> Self {
+        let mut world = World::new(config);
+        let observer = Observer::new(&world);
+        world.start();
+        Self {
+            world,
+            observer,
+            samples: 0,
+            end: SimTime::ZERO + config.duration,
         }
     }
-    world.finish(end);
-    crate::summary::result(world, observer.finish())
+
+    /// Lets everything happen that happens by `until`, or by the end of the run.
+    pub fn advance(&mut self, until: SimTime, progress: &dyn Fn(SimTime)) {
+        let until = until.min(self.end);
+        loop {
+            let (sampled_at, ends_step) = sample_at(self.samples);
+            // At one instant: the plan, then the queue, then the observers.
+            let step_at = self.world.next_step_at().unwrap_or(SimTime::MAX);
+            let event_at = self.world.next_event_at().unwrap_or(SimTime::MAX);
+            if step_at <= event_at.min(sampled_at) && step_at <= until {
+                self.world.apply_step();
+            } else if event_at <= sampled_at && event_at <= until {
+                self.world.step();
+            } else if sampled_at <= until {
+                self.samples += 1;
+                self.observer.sample(&mut self.world, sampled_at, ends_step);
+                if ends_step {
+                    self.world.end_second(sampled_at);
+                    progress(sampled_at);
+                }
+            } else {
+                break;
+            }
+        }
+    }
+
+    /// Runs to the end and closes the books.
+    #[must_use]
+    pub fn finish(mut self) -> RunResult {
+        self.advance(SimTime::MAX, &|_| {});
+        self.world.finish(self.end);
+        crate::summary::result(self.world, self.observer.finish())
+    }
 }

@@ -24,6 +24,7 @@ pub(crate) fn sample_at(number: u64) -> (SimTime, bool) {
 }
 
 /// The series of a run.
+#[derive(Clone)]
 pub(crate) struct Observer {
     recorder: Recorder,
     total: [SeriesId; 6],

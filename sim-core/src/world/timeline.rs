@@ -138,11 +138,8 @@ fn label(config: &WorldConfig, what: &Happening) -> String {
             factor_ppm,
             ..
         } => {
-            format!(
-                "{} rate {}",
-                config.producers[*producer].name,
-                times(*factor_ppm)
-            )
+            let name = &config.producers[*producer].name;
+            format!("{name} rate {}", times(*factor_ppm))
         }
         Happening::SlowConsumer {
             consumer: index,
@@ -175,10 +172,17 @@ fn label(config: &WorldConfig, what: &Happening) -> String {
             shard, adjacent, ..
         } => format!("merge {shard} and {adjacent}"),
         Happening::UpdateShardCount { target, .. } => format!("update to {target} shards"),
-        Happening::SwitchMode { capacity, .. } => match capacity {
-            Capacity::OnDemand(_) => "switch to on-demand".to_owned(),
-            Capacity::Provisioned { .. } => "switch to provisioned".to_owned(),
-        },
+        Happening::SwitchMode { capacity, .. } => {
+            let on_demand = matches!(capacity, Capacity::OnDemand(_));
+            format!(
+                "switch to {}",
+                if on_demand {
+                    "on-demand"
+                } else {
+                    "provisioned"
+                }
+            )
+        }
         Happening::WarmThroughput { bytes_per_s, .. } => {
             format!("warm throughput {} MB/s", bytes_per_s / 1_000_000)
         }
