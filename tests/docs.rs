@@ -185,3 +185,32 @@ fn cited_ids_resolve_and_facts_are_cited() {
     let idle: Vec<_> = facts.difference(&cited).collect();
     assert!(idle.is_empty(), "facts that nothing cites: {idle:?}");
 }
+
+#[test]
+fn the_readme_shows_what_its_first_command_prints_and_draws() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let out = tempfile::tempdir().expect("a folder");
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_streamsim"))
+        .args(["run", "scenarios/hot_key.ron", "--out"])
+        .arg(out.path())
+        .current_dir(root)
+        .output()
+        .expect("streamsim runs");
+    assert!(run.status.success(), "{run:?}");
+    let printed = String::from_utf8_lossy(&run.stdout);
+    let printed: BTreeSet<&str> = printed.lines().map(str::trim_end).collect();
+    let excerpt = README.split("```text\n").nth(1).unwrap_or_default();
+    let excerpt = excerpt.split("```").next().unwrap_or_default();
+    let old: Vec<&str> = excerpt.lines().filter(|it| !printed.contains(it)).collect();
+    assert!(
+        old.is_empty(),
+        "README.md shows what is no longer printed: {old:#?}"
+    );
+    assert!(excerpt.lines().count() > 10, "README.md has no excerpt");
+    let drawn = std::fs::read(out.path().join("hot_key/charts/throughput.svg"));
+    let shown = std::fs::read(root.join("docs/hot_key_throughput.svg"));
+    assert!(
+        drawn.expect("a chart") == shown.expect("a chart"),
+        "CONTRIBUTING.md says how to renew the chart"
+    );
+}

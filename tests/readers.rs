@@ -45,3 +45,33 @@ fn the_rest_of_a_closed_shard_is_read_after_its_reader_died() {
         }
     }
 }
+
+/// One worker with one thread and three shards, each with a chunk that takes a minute. A second
+/// worker steals one lease; if its reader waited for the thread, the thread goes to the third one
+/// when it is free, and all is read. Which lease is stolen is drawn by the seed.
+#[test]
+fn a_stolen_lease_does_not_keep_the_thread_from_the_others() {
+    for seed in 1..=8 {
+        let mut config = world(secs(600), stream(3));
+        config.seed = seed;
+        let mut web = producer(300);
+        web.keys = one_key_per_shard(3);
+        web.rate = RateProfile {
+            knots: vec![(at(0), 300_000_000), (at(1), 300_000_000), (at(1), 0)],
+        };
+        config.producers.push(web);
+        let mut app = kcl(1);
+        app.worker_threads = 1;
+        app.retrieval = polling(secs(2));
+        app.service = ServiceTime::Fixed(millis(600));
+        config.consumers.push(app);
+        let another = Happening::AddWorkers {
+            consumer: 0,
+            workers: 1,
+        };
+        config.timeline.push(planned(at(10), None, another));
+        let result = run(&config);
+        assert!(count(&result.summary, "leases_taken") > 0);
+        assert_eq!(count(&result.summary, "records_unread"), 0, "seed {seed}");
+    }
+}

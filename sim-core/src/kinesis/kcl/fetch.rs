@@ -15,11 +15,13 @@
 //! in pieces of at most 256 KiB (an assumption), so a busy shard's mean is below the latency;
 //! renewing a subscription each 5 minutes costs nothing. Who looks below 100 ms could tell.
 
+use std::collections::VecDeque;
+
 use crate::config::Retrieval;
 use crate::engine::SimDuration;
 use crate::kinesis::shard::{READ_BYTES_PER_SEC, nanos_at};
 
-use super::process::Fetching;
+use super::process::{Chunk, Fetching};
 use super::{App, AppCtx, Event, Stream};
 
 /// Iterators are good for this long (N-R-2).
@@ -57,10 +59,7 @@ impl App {
         let Some(reader) = self.readers[id as usize].as_mut() else {
             return;
         };
-        let full = reader.chunks.len() >= PREFETCH_CHUNKS
-            || reader.prefetched.0 >= PREFETCH_RECORDS
-            || reader.prefetched.1 >= PREFETCH_BYTES;
-        if reader.fetching != Fetching::Parked || reader.frozen() || full {
+        if reader.fetching != Fetching::Parked || reader.frozen() || is_full(&reader.chunks) {
             return;
         }
         let log = &at.stream.shards[reader.shard as usize].log;
@@ -191,12 +190,12 @@ impl App {
             let bytes = bytes.map(|extent| extent.bytes).sum::<u64>();
             let reader = self.reader_mut(id);
             reader.next_fetch = end;
-            reader.chunks.push_back(end);
-            reader.prefetched.0 += records;
-            reader.prefetched.1 += bytes;
-            reader.was_full = reader.chunks.len() >= PREFETCH_CHUNKS
-                || reader.prefetched.0 >= PREFETCH_RECORDS
-                || reader.prefetched.1 >= PREFETCH_BYTES;
+            reader.chunks.push_back(Chunk {
+                end,
+                records,
+                bytes,
+            });
+            reader.was_full = is_full(&reader.chunks);
             self.counts.bytes_read += bytes;
             let state = self.shards[shard as usize]
                 .as_mut()
@@ -208,6 +207,13 @@ impl App {
         self.plan_fetch(id, at);
         self.check_end(shard, at);
     }
+}
+
+/// Whether so much waits to be processed, the chunk in hand included, that no call is made.
+fn is_full(chunks: &VecDeque<Chunk>) -> bool {
+    chunks.len() >= PREFETCH_CHUNKS
+        || chunks.iter().map(|chunk| chunk.records).sum::<u64>() >= PREFETCH_RECORDS
+        || chunks.iter().map(|chunk| chunk.bytes).sum::<u64>() >= PREFETCH_BYTES
 }
 
 /// Whole extents from `next` on, up to so many Kinesis records and bytes, but at least one:
@@ -233,4 +239,38 @@ fn take(
         number += 1;
     }
     (end, records, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunks(records_and_bytes: &[(u64, u64)]) -> VecDeque<Chunk> {
+        let chunk = |&(records, bytes): &(u64, u64)| Chunk {
+            end: 0,
+            records,
+            bytes,
+        };
+        records_and_bytes.iter().map(chunk).collect()
+    }
+
+    /// 4 batches, 8 MiB or 30,000 records (N-KCL-11).
+    #[test]
+    fn the_queue_is_full_by_chunks_bytes_or_records() {
+        assert!(!is_full(&chunks(&[(1, 1); 3])));
+        assert!(is_full(&chunks(&[(1, 1); 4])));
+        assert!(!is_full(&chunks(&[(1, 4 << 20), (1, (4 << 20) - 1)])));
+        assert!(is_full(&chunks(&[(1, 4 << 20), (1, 4 << 20)])));
+        assert!(!is_full(&chunks(&[(20_000, 1), (9_999, 1)])));
+        assert!(is_full(&chunks(&[(20_000, 1), (10_000, 1)])));
+    }
+
+    /// A processed chunk makes room at once, not only once the queue is empty.
+    #[test]
+    fn a_processed_chunk_makes_room() {
+        let mut chunks = chunks(&[(10_000, 1); 3]);
+        assert!(is_full(&chunks));
+        chunks.pop_front();
+        assert!(!is_full(&chunks));
+    }
 }

@@ -27,10 +27,8 @@ pub(super) struct Reader {
     pub(super) next_fetch: u64,
     /// Next position to process.
     cursor: u64,
-    /// Ends of the fetched chunks that are not processed yet, the one in hand included.
-    pub(super) chunks: VecDeque<u64>,
-    /// Records and bytes of them.
-    pub(super) prefetched: (u64, u64),
+    /// The fetched chunks that are not processed yet, the one in hand included.
+    pub(super) chunks: VecDeque<Chunk>,
     /// What fetching is about.
     pub(super) fetching: Fetching,
     /// When the last GetRecords call succeeded; with fan-out: when the link is free again.
@@ -55,6 +53,17 @@ pub(super) struct Reader {
     waits_for_thread: bool,
     shutdown_requested: bool,
     frozen: bool,
+}
+
+/// What one call or push brought.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chunk {
+    /// The position after its last part.
+    pub(super) end: u64,
+    /// Application records.
+    pub(super) records: u64,
+    /// Bytes on the wire.
+    pub(super) bytes: u64,
 }
 
 /// What a reader's fetching is about.
@@ -104,7 +113,6 @@ impl App {
             next_fetch: start,
             cursor: start,
             chunks: VecDeque::new(),
-            prefetched: (0, 0),
             fetching: Fetching::Parked,
             last_success: now,
             iterator_at: now,
@@ -234,7 +242,7 @@ impl App {
         if reader.processing || reader.frozen || reader.waits_for_thread {
             return;
         }
-        let Some(&end) = reader.chunks.front() else {
+        let Some(&Chunk { end, .. }) = reader.chunks.front() else {
             return;
         };
         let worker = &mut self.workers[reader.worker.0 as usize];
@@ -325,9 +333,6 @@ impl App {
         reader.processing = false;
         reader.chunks.pop_front();
         let (shard, worker) = (reader.shard, reader.worker);
-        if reader.chunks.is_empty() {
-            reader.prefetched = (0, 0);
-        }
         self.free_thread(worker, at);
         let state = self.shards[shard as usize]
             .as_ref()
@@ -345,15 +350,21 @@ impl App {
         self.check_end(shard, at);
     }
 
+    /// A thread is free: the first reader that still waits for it and has something to do gets it.
     fn free_thread(&mut self, worker: WorkerId, at: &mut AppCtx<'_, '_>) {
-        let worker = &mut self.workers[worker.0 as usize];
-        worker.busy -= 1;
-        let Some(next) = worker.waiting.pop_front() else {
-            return;
-        };
-        if let Some(reader) = self.readers[next as usize].as_mut() {
-            reader.waits_for_thread = false;
-            self.begin_chunk(next, at);
+        let threads = self.config.worker_threads;
+        self.workers[worker.0 as usize].busy -= 1;
+        while self.workers[worker.0 as usize].busy < threads {
+            let Some(next) = self.workers[worker.0 as usize].waiting.pop_front() else {
+                return;
+            };
+            // It may have stopped meanwhile, and its number may be another reader's.
+            let reader = self.readers[next as usize].as_mut();
+            let waits = |reader: &&mut Reader| reader.worker == worker && reader.waits_for_thread;
+            if let Some(reader) = reader.filter(waits) {
+                reader.waits_for_thread = false;
+                self.begin_chunk(next, at);
+            }
         }
     }
 
@@ -522,7 +533,7 @@ impl App {
             reader.cursor = position;
             reader.next_fetch = reader.next_fetch.max(position);
             reader.ends.clear();
-            reader.chunks.retain(|&end| end > position);
+            reader.chunks.retain(|chunk| chunk.end > position);
             (reader.generation, reader.plan) = (generation, generation);
             if reader.fetching != Fetching::Stuck {
                 reader.fetching = Fetching::Parked;

@@ -1,3 +1,5 @@
+//! The KPL alone, by the facts of N-KPL.
+
 use super::*;
 use crate::kinesis::client::Client;
 use crate::kinesis::client::bench::{ClientBench, default_kpl};

@@ -1,3 +1,5 @@
+//! A caller of PutRecords alone, by the facts of N-W and D-26.
+
 use super::*;
 use crate::config::RetryConfig;
 use crate::kinesis::client::Client;

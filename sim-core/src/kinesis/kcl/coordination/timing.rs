@@ -149,7 +149,8 @@ impl Threads {
 mod tests {
     use super::*;
 
-    /// V-32: a log line of KCL 1.x with F = 30 s, and the formula at the default F = 10 s.
+    /// V-32: a log line of KCL 1.x with F = 30 s, and the formula at the default F = 10 s and at an
+    /// odd one, in whole milliseconds: floor(12,346 / 3) - 25 and 2 * 12,371.
     #[test]
     fn v32_renew_and_take_intervals_follow_from_the_failover_time() {
         let logged = Intervals::of(SimDuration::from_secs(30));
@@ -159,6 +160,9 @@ mod tests {
         let default = Intervals::of(SimDuration::from_secs(10));
         assert_eq!(default.renew, SimDuration::from_millis(3_308));
         assert_eq!(default.take, SimDuration::from_millis(20_050));
+        let odd = Intervals::of(SimDuration::from_millis(12_346));
+        assert_eq!(odd.renew, SimDuration::from_millis(4_090));
+        assert_eq!(odd.take, SimDuration::from_millis(24_742));
         assert_eq!(default.discover, SimDuration::from_millis(9_975));
         assert_eq!(default.assign, SimDuration::from_secs(20));
     }

@@ -27,23 +27,28 @@ fn takes(bench: &Bench, worker: WorkerId, since: SimTime) -> BTreeMap<SimTime, u
     takes
 }
 
-/// V-28. The second worker steals one lease at its first scan and one T later; the split replaces
-/// one lease by two, which the first scanner takes (N-KCL-6), and one more may be stolen.
+/// V-28. The second worker steals one lease at its first scan and one each T later; the split
+/// replaces one lease by two, which the first scanner takes (N-KCL-6), and one more may be stolen.
+/// And with two and six shards.
 #[test]
-fn v28_four_leases_spread_over_two_workers_and_five_after_a_split() {
-    for seed in 0..50 {
-        let mut bench = Bench::new(&v2(1), 4, seed, COLD);
-        bench.run_until(at(25));
-        assert_eq!(bench.counts(), [4]);
+fn v28_leases_spread_over_two_workers_and_one_more_after_a_split() {
+    for (shards, half) in [(4, 2), (2, 1), (6, 3)] {
+        for seed in 0..50 {
+            let mut bench = Bench::new(&v2(1), shards, seed, COLD);
+            bench.run_until(at(25));
+            assert_eq!(bench.counts(), [half * 2]);
 
-        bench.add_worker();
-        bench.run_until(at(25) + T + secs(5));
-        assert_eq!(bench.counts(), [2, 2]);
+            bench.add_worker();
+            bench.run_until(at(25) + T.times(half as u64 - 1) + secs(5));
+            assert_eq!(bench.counts(), [half, half]);
 
-        bench.end_shard(3, &[(4, [Some(3), None]), (5, [Some(3), None])]);
-        bench.run_until(bench.now + T.times(3));
-        assert_eq!(sorted(bench.counts()), [2, 3], "seed {seed}");
-        assert!((0..3).chain(4..6).all(|n| bench.readers_of(n).len() == 1));
+            let (parents, low, high) = ([Some(shards - 1), None], shards, shards + 1);
+            bench.end_shard(shards - 1, &[(low, parents), (high, parents)]);
+            bench.run_until(bench.now + T.times(half as u64 + 1));
+            assert_eq!(sorted(bench.counts()), [half, half + 1], "seed {seed}");
+            let open = (0..shards - 1).chain([low, high]);
+            assert!(open.into_iter().all(|n| bench.readers_of(n).len() == 1));
+        }
     }
 }
 
