@@ -154,6 +154,8 @@ fn candidates(path: &Path, text: &str) -> Vec<Value> {
     let numeric = trimmed.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '.');
     if numeric && let Ok(whole) = trimmed.parse::<i64>() {
         found.push(json!(whole));
+    } else if numeric && let Ok(whole) = trimmed.parse::<u64>() {
+        found.push(json!(whole));
     } else if numeric && let Ok(real) = trimmed.parse::<f64>() {
         found.push(json!(real));
     }
@@ -224,6 +226,8 @@ fn value_of(node: &Node, text: &str, path: &Path) -> Value {
 fn scalar(token: &str) -> Value {
     let digits = token.replace('_', "");
     if let Ok(whole) = digits.parse::<i64>() {
+        json!(whole)
+    } else if let Ok(whole) = digits.parse::<u64>() {
         json!(whole)
     } else if let Ok(real) = digits.parse::<f64>() {
         json!(real)

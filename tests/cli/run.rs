@@ -142,6 +142,19 @@ fn set_changes_results_and_is_recorded() {
     assert_eq!(manifest["scenario_source"], SMALL);
 }
 
+/// A seed is any number of 64 bits, from wherever it comes.
+#[test]
+fn the_greatest_seed_is_a_seed() {
+    let bench = Bench::new();
+    let set = format!("seed={}", u64::MAX);
+    bench
+        .call(&["run", "small.ron", "--only", "split", "--set", &set])
+        .with(0);
+    let summary = bench.json("out/small/summary.json");
+    assert_eq!(summary["seed"], u64::MAX);
+    bench.call(&["replay", "out/small"]).with(0);
+}
+
 #[test]
 fn set_of_what_is_not_there_tells_the_nearest() {
     let bench = Bench::new();
