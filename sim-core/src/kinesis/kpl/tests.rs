@@ -1,3 +1,5 @@
+//! The producer library on a bench without a world: buffers, limiter, collector, retries.
+
 use super::*;
 use crate::kinesis::client::Client;
 use crate::kinesis::client::bench::{ClientBench, default_kpl};

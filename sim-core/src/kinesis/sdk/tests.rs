@@ -1,3 +1,5 @@
+//! A caller of PutRecords on a bench without a world.
+
 use super::*;
 use crate::config::RetryConfig;
 use crate::kinesis::client::Client;
