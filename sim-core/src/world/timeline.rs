@@ -129,17 +129,17 @@ fn label(config: &WorldConfig, what: &Happening) -> String {
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     let times = |ppm: u64| format!("×{}", ppm as f64 / 1e6);
     let consumer = |index: usize| &config.consumers[index].name;
+    let producer = |index: usize| &config.producers[index].name;
     match what {
         Happening::HotKey { key, share_ppm, .. } => {
             format!("hot key {key} {}", percent(*share_ppm))
         }
         Happening::RateFactor {
-            producer,
+            producer: index,
             factor_ppm,
             ..
         } => {
-            let name = &config.producers[*producer].name;
-            format!("{name} rate {}", times(*factor_ppm))
+            format!("{} rate {}", producer(*index), times(*factor_ppm))
         }
         Happening::SlowConsumer {
             consumer: index,

@@ -1,4 +1,4 @@
-//! The KPL alone, by the facts of N-KPL.
+//! The producer library on a bench without a world: buffers, limiter, collector, retries.
 
 use super::*;
 use crate::kinesis::client::Client;

@@ -1,4 +1,4 @@
-//! A caller of PutRecords alone, by the facts of N-W and D-26.
+//! A caller of PutRecords on a bench without a world.
 
 use super::*;
 use crate::config::RetryConfig;
