@@ -1,7 +1,6 @@
 //! Producers' clients in a whole world: what neither a client nor a shard shows alone.
 
 use sim_core::config::*;
-use sim_core::engine::SimDuration;
 
 use crate::bench::*;
 

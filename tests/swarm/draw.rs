@@ -31,7 +31,7 @@ const CALM_ENDS_S: u64 = 700;
 
 /// The world of a seed.
 pub(crate) fn case(seed: u64) -> Case {
-    let mood = if seed % 3 == 0 {
+    let mood = if seed.is_multiple_of(3) {
         Mood::Calm
     } else {
         Mood::Wild
