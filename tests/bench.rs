@@ -149,9 +149,7 @@ pub(crate) fn count(summary: &Summary, name: &str) -> u64 {
 
 #[test]
 fn the_kpl_fixture_has_the_defaults_of_scenario_files() {
-    let text = scenarios::SHIPPED[0].text;
-    let set = ("producers.web.client".to_owned(), "Kpl".to_owned());
-    let loaded = scenarios::load("hot_key.ron", text, &[set], &|_| Err("none".into()));
+    let loaded = scenarios::load("new.ron", scenarios::TEMPLATE, &[], &|_| Err("none".into()));
     let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
     let world = loaded.lower(&loaded.variants[0], 1);
     let fixture = ClientConfig::Kpl(kpl());
