@@ -13,9 +13,7 @@ fn main() {
     files.sort();
     let mut hasher = Sha256::new();
     for file in files {
-        let name = file
-            .components()
-            .map(|part| part.as_os_str().to_string_lossy());
+        let name = file.components().map(|part| part.as_os_str().to_string_lossy());
         hasher.update(name.collect::<Vec<_>>().join("/").as_bytes());
         // Line ends differ between checkouts; the model does not.
         let text = std::fs::read_to_string(&file).expect("a readable source file");

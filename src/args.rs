@@ -86,12 +86,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) force: bool,
     /// Seed of all random streams; the scenario's own by default.
-    #[arg(
-        long,
-        value_name = "N",
-        conflicts_with = "seeds",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "N", conflicts_with = "seeds", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
     /// Run every seed from A to B, both included: expectations must hold for all.
     #[arg(long, value_name = "A..B", value_parser = seed_range)]
@@ -134,16 +129,10 @@ fn path_value(text: &str) -> Result<(String, String), String> {
 
 fn seed_range(text: &str) -> Result<(u64, u64), String> {
     let (first, last) = text.split_once("..").ok_or("write A..B, e.g. 1..30")?;
-    let read = |text: &str| {
-        text.trim()
-            .parse::<u64>()
-            .map_err(|error| error.to_string())
-    };
+    let read = |text: &str| text.trim().parse::<u64>().map_err(|error| error.to_string());
     let (first, last) = (read(first)?, read(last.trim_start_matches('='))?);
     if last < first || last - first >= MOST_SEEDS {
-        return Err(format!(
-            "write A..B with A not above B, and at most {MOST_SEEDS} seeds"
-        ));
+        return Err(format!("write A..B with A not above B, and at most {MOST_SEEDS} seeds"));
     }
     Ok((first, last))
 }

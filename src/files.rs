@@ -50,17 +50,10 @@ impl Source {
                     "error: `{scenario}` is neither a file nor a shipped scenario\nhelp: {help}"
                 ))
             })?;
-            return Ok(source(
-                &format!("{scenario}.ron"),
-                shipped.text.into(),
-                None,
-            ));
+            return Ok(source(&format!("{scenario}.ron"), shipped.text.into(), None));
         }
         let bytes = read_limited(path).map_err(|error| {
-            bad(format!(
-                "error: cannot read {scenario}: {error}{}",
-                help(path)
-            ))
+            bad(format!("error: cannot read {scenario}: {error}{}", help(path)))
         })?;
         let folder = path.parent().map(Path::to_path_buf);
         Ok(source(scenario, bytes, folder))
@@ -92,9 +85,7 @@ impl Source {
         };
         let bytes = read_limited(&folder.join(name)).map_err(|error| error.to_string())?;
         let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
-        self.inputs
-            .borrow_mut()
-            .insert(name.to_owned(), text.clone());
+        self.inputs.borrow_mut().insert(name.to_owned(), text.clone());
         Ok(text)
     }
 }
@@ -140,9 +131,7 @@ fn help_with_folder(path: &Path) -> Option<String> {
 
 fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?
-        .take(MOST_BYTES)
-        .read_to_end(&mut bytes)?;
+    std::fs::File::open(path)?.take(MOST_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -195,10 +184,7 @@ pub(crate) fn list() -> Result<Exit, Failure> {
     for shipped in scenarios::SHIPPED {
         let file = format!("{}.ron", shipped.name);
         let source = Source::saved(&file, shipped.text, BTreeMap::new());
-        let title = source
-            .load(&[])
-            .map(|loaded| loaded.scenario.title)
-            .unwrap_or_default();
+        let title = source.load(&[]).map(|loaded| loaded.scenario.title).unwrap_or_default();
         text.push_str(&format!("{:<20} {title}\n", shipped.name));
     }
     print(&text)
@@ -231,17 +217,11 @@ pub(crate) fn new(file: &Path, force: bool) -> Result<Exit, Failure> {
     };
     match written {
         Ok(()) => {
-            say(&format!(
-                "wrote {0}; try: streamsim run {0}",
-                file.display()
-            ));
+            say(&format!("wrote {0}; try: streamsim run {0}", file.display()));
             Ok(Exit::Met)
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let message = format!(
-                "error: {} exists; overwrite it with --force",
-                file.display()
-            );
+            let message = format!("error: {} exists; overwrite it with --force", file.display());
             Err(Failure::new(Exit::Unwritten, message))
         }
         Err(error) => {

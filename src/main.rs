@@ -47,10 +47,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self {
-            exit,
-            message: message.into(),
-        }
+        Self { exit, message: message.into() }
     }
 }
 
@@ -100,11 +97,7 @@ fn refuse(error: &clap::Error) -> ! {
 fn act(verb: Verb, talk: Talk) -> Result<Exit, Failure> {
     match verb {
         Verb::Run(args) => run::run(&args, talk),
-        Verb::Check {
-            scenarios,
-            sets,
-            json,
-        } => files::check(&scenarios, &sets, json, talk),
+        Verb::Check { scenarios, sets, json } => files::check(&scenarios, &sets, json, talk),
         Verb::List => files::list(),
         Verb::Show { name } => files::show(&name),
         Verb::New { file, force } => files::new(&file, force),

@@ -12,24 +12,15 @@ pub(crate) fn replay(dir: &Path, jobs: Option<usize>, talk: Talk) -> Result<Exit
     let earlier = saved(dir)?;
     let file = format!("{}.ron", earlier.scenario);
     let source = Source::saved(&file, &earlier.scenario_source, earlier.inputs.clone());
-    let sets: Vec<(String, String)> = earlier
-        .sets
-        .iter()
-        .map(|set| (set.path.clone(), set.value.clone()))
-        .collect();
+    let sets: Vec<(String, String)> =
+        earlier.sets.iter().map(|set| (set.path.clone(), set.value.clone())).collect();
     let loaded = source.load(&sets).map_err(|problems| {
         let problems = problems.render(talk.color_err);
         let message = format!("{problems}\nerror: the saved scenario does not load");
         Failure::new(Exit::Bad, message)
     })?;
     let png = earlier.files.iter().any(|file| file.name.ends_with(".png"));
-    let plan = Plan {
-        source: &source,
-        loaded,
-        only: &earlier.only,
-        seeds: earlier.seeds(),
-        png,
-    };
+    let plan = Plan { source: &source, loaded, only: &earlier.only, seeds: earlier.seeds(), png };
     let jobs = pool(jobs)?;
     let played = play(&plan, &jobs, talk)?;
     let effective = plan.loaded.manifest();
@@ -53,12 +44,8 @@ fn saved(dir: &Path) -> Result<manifest::Earlier, Failure> {
             path.display()
         ))
     })?;
-    let earlier = manifest::parse(&bytes).ok_or_else(|| {
-        bad(format!(
-            "error: {} is no manifest of streamsim",
-            path.display()
-        ))
-    })?;
+    let earlier = manifest::parse(&bytes)
+        .ok_or_else(|| bad(format!("error: {} is no manifest of streamsim", path.display())))?;
     if earlier.model_hash != MODEL_HASH {
         say(&format!(
             "warning: {} was made by version {} with model {}; this is model {MODEL_HASH}",
@@ -81,21 +68,12 @@ fn verdict(dir: &Path, files: &[OutputFile]) -> Result<Exit, Failure> {
         }
     }
     if differing.is_empty() {
-        print(&format!(
-            "{}: {} files, byte for byte the same\n",
-            dir.display(),
-            files.len()
-        ))?;
+        print(&format!("{}: {} files, byte for byte the same\n", dir.display(), files.len()))?;
         return Ok(Exit::Met);
     }
     for line in &differing {
         say(&format!("{}: {line}", dir.display()));
     }
-    print(&format!(
-        "{}: {} of {} files differ\n",
-        dir.display(),
-        differing.len(),
-        files.len()
-    ))?;
+    print(&format!("{}: {} of {} files differ\n", dir.display(), differing.len(), files.len()))?;
     Ok(Exit::Failed)
 }

@@ -67,9 +67,7 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<Exit, Failure> {
     }
     check_names(&sources)?;
     for (_, loaded) in &sources {
-        output(args, loaded)
-            .check(&loaded.name)
-            .map_err(unwritten)?;
+        output(args, loaded).check(&loaded.name).map_err(unwritten)?;
     }
     let jobs = pool(args.jobs)?;
     let mut exit = Exit::Met;
@@ -81,13 +79,7 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<Exit, Failure> {
             (None, None) => vec![loaded.scenario.seed],
         };
         let only = &args.only;
-        let plan = Plan {
-            source: &source,
-            loaded,
-            only,
-            seeds,
-            png: args.png,
-        };
+        let plan = Plan { source: &source, loaded, only, seeds, png: args.png };
         let (outcome, summary) = run_one(&plan, args, &jobs, talk)?;
         exit = exit.max(outcome);
         documents.push(summary);
@@ -155,9 +147,8 @@ fn run_one(
         say(&format!("charts and data: {}", output.dir().display()));
     }
     let summary = files.iter().find(|file| file.name == "summary.json");
-    let summary = summary.map_or_else(String::new, |file| {
-        String::from_utf8_lossy(&file.bytes).into_owned()
-    });
+    let summary =
+        summary.map_or_else(String::new, |file| String::from_utf8_lossy(&file.bytes).into_owned());
     Ok((judge(&played.rows), summary))
 }
 
@@ -180,10 +171,7 @@ pub(crate) fn play(
         let one = |(seed, variant): &(u64, &Variant)| play_one(loaded, variant, *seed, &bar);
         let played: Result<Vec<(RunResult, Duration)>, Failure> =
             jobs.install(|| runs.par_iter().map(one).collect());
-        let mut played = played
-            .inspect_err(|_| bar.finish_and_clear())?
-            .into_iter()
-            .zip(&runs);
+        let mut played = played.inspect_err(|_| bar.finish_and_clear())?.into_iter().zip(&runs);
         for _ in seeds {
             let mut of_seed = Vec::new();
             for ((result, took), (seed, variant)) in played.by_ref().take(variants.len()) {
@@ -198,11 +186,7 @@ pub(crate) fn play(
     }
     bar.finish_and_clear();
     let (results, rows, seeds) = collected.finish();
-    Ok(Played {
-        results,
-        rows,
-        seeds,
-    })
+    Ok(Played { results, rows, seeds })
 }
 
 fn play_one(
@@ -212,11 +196,8 @@ fn play_one(
     bar: &ProgressBar,
 ) -> Result<(RunResult, Duration), Failure> {
     let config = loaded.lower(variant, seed);
-    let (outcome, took) = timed(|| {
-        catch_unwind(AssertUnwindSafe(|| {
-            sim_core::run::run(&config, &|_| bar.inc(1))
-        }))
-    });
+    let (outcome, took) =
+        timed(|| catch_unwind(AssertUnwindSafe(|| sim_core::run::run(&config, &|_| bar.inc(1)))));
     let mut result = outcome.map_err(|_| broken(&variant.name, seed))?;
     result.name.clone_from(&variant.name);
     Ok((result, took))
@@ -231,29 +212,16 @@ fn chosen<'a>(loaded: &'a Loaded, only: &[String]) -> Vec<&'a Variant> {
 }
 
 fn check_only(loaded: &Loaded, only: &[String]) -> Result<(), Failure> {
-    let unknown: Vec<&String> = only
-        .iter()
-        .filter(|name| loaded.variant(name).is_none())
-        .collect();
+    let unknown: Vec<&String> = only.iter().filter(|name| loaded.variant(name).is_none()).collect();
     if unknown.is_empty() {
         return Ok(());
     }
-    let names: Vec<_> = loaded
-        .variants
-        .iter()
-        .map(|variant| format!("`{}`", variant.name))
-        .collect();
+    let names: Vec<_> =
+        loaded.variants.iter().map(|variant| format!("`{}`", variant.name)).collect();
     let lines = unknown.iter().map(|name| {
-        format!(
-            "error: {} has no run `{name}`\nhelp: its runs: {}",
-            loaded.name,
-            names.join(", ")
-        )
+        format!("error: {} has no run `{name}`\nhelp: its runs: {}", loaded.name, names.join(", "))
     });
-    Err(Failure::new(
-        Exit::Bad,
-        lines.collect::<Vec<_>>().join("\n"),
-    ))
+    Err(Failure::new(Exit::Bad, lines.collect::<Vec<_>>().join("\n")))
 }
 
 fn judge(rows: &[ExpectationRow]) -> Exit {
@@ -341,26 +309,18 @@ fn progress(variants: &[&Variant], seeds: usize, talk: Talk) -> ProgressBar {
     let of_seed: u64 = variants.iter().map(seconds).sum();
     let total = of_seed.saturating_mul(u64::try_from(seeds).unwrap_or(u64::MAX));
     // Hidden unless standard error is a terminal.
-    let target = if talk.quiet {
-        ProgressDrawTarget::hidden()
-    } else {
-        ProgressDrawTarget::stderr()
-    };
+    let target =
+        if talk.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let style = ProgressStyle::with_template("{bar:40} {percent:>3} % of {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     let runs = match variants.len() * seeds {
         1 => "1 run".to_owned(),
         runs => format!("{runs} runs"),
     };
-    ProgressBar::with_draw_target(Some(total), target)
-        .with_style(style)
-        .with_message(runs)
+    ProgressBar::with_draw_target(Some(total), target).with_style(style).with_message(runs)
 }
 
-#[expect(
-    clippy::disallowed_types,
-    reason = "the speed of the program itself is wall time"
-)]
+#[expect(clippy::disallowed_types, reason = "the speed of the program itself is wall time")]
 fn timed<R>(act: impl FnOnce() -> R) -> (R, Duration) {
     let began = std::time::Instant::now();
     let result = act();
@@ -371,10 +331,7 @@ fn timed<R>(act: impl FnOnce() -> R) -> (R, Duration) {
 fn speed(run: &str, seed: u64, result: &RunResult, took: Duration) -> String {
     let events = result.events_processed;
     let seconds = took.as_secs_f64().max(1e-9);
-    let records = result
-        .summary
-        .get("records_offered")
-        .map_or(0.0, |value| value.as_f64());
+    let records = result.summary.get("records_offered").map_or(0.0, |value| value.as_f64());
     format!(
         "{run}, seed {seed}: {events} events in {seconds:.3} s, {:.2} M events/s, {:.1} M records/s",
         events as f64 / seconds / 1e6,
@@ -384,11 +341,7 @@ fn speed(run: &str, seed: u64, result: &RunResult, took: Duration) -> String {
 
 /// Columns of the terminal; 100 where there is none.
 fn terminal_width() -> usize {
-    let columns = std::env::var("COLUMNS")
-        .ok()
-        .and_then(|text| text.parse().ok());
-    let terminal = console::Term::stdout()
-        .size_checked()
-        .map(|(_, columns)| usize::from(columns));
+    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    let terminal = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
     columns.or(terminal).unwrap_or(100).clamp(60, 200)
 }

@@ -77,10 +77,9 @@ fn row(outcome: Outcome) -> Option<ExpectationRow> {
     let (bound, than) = match outcome.bound {
         scenarios::Bound::Number(number) => (Bound::One(number), None),
         scenarios::Bound::Range(low, high) => (Bound::Range(low, high), None),
-        scenarios::Bound::Run(name, value) => (
-            Bound::One(value.map_or(f64::INFINITY, Value::as_f64)),
-            Some(name),
-        ),
+        scenarios::Bound::Run(name, value) => {
+            (Bound::One(value.map_or(f64::INFINITY, Value::as_f64)), Some(name))
+        }
     };
     let verdict = match outcome.verdict {
         scenarios::Verdict::Pass => Verdict::Pass,

@@ -38,9 +38,7 @@ pub(crate) fn producer(rate: u64) -> ProducerConfig {
         stream: 0,
         instances: 1,
         flows: 1,
-        rate: RateProfile {
-            knots: vec![(SimTime::ZERO, rate * 1_000_000)],
-        },
+        rate: RateProfile { knots: vec![(SimTime::ZERO, rate * 1_000_000)] },
         arrivals: Arrivals::Even,
         record_size: SizeDistribution::Fixed(100),
         keys: KeyDistribution::Random,
@@ -103,9 +101,7 @@ pub(crate) fn kcl(workers: u32) -> KclConfig {
 }
 
 pub(crate) fn polling(idle: SimDuration) -> Retrieval {
-    Retrieval::Polling {
-        idle_time_between_reads: idle,
-    }
+    Retrieval::Polling { idle_time_between_reads: idle }
 }
 
 pub(crate) fn world(duration: SimDuration, stream: StreamConfig) -> WorldConfig {
@@ -153,8 +149,5 @@ fn the_kpl_fixture_has_the_defaults_of_scenario_files() {
     let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
     let world = loaded.lower(&loaded.variants[0], 1);
     let fixture = ClientConfig::Kpl(kpl());
-    assert_eq!(
-        format!("{:?}", world.producers[0].client),
-        format!("{fixture:?}")
-    );
+    assert_eq!(format!("{:?}", world.producers[0].client), format!("{fixture:?}"));
 }

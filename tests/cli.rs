@@ -55,9 +55,7 @@ struct Ended {
 impl Bench {
     /// With `small.ron` in it.
     fn new() -> Self {
-        let bench = Self {
-            dir: TempDir::new().unwrap(),
-        };
+        let bench = Self { dir: TempDir::new().unwrap() };
         bench.write("small.ron", SMALL);
         bench
     }
@@ -95,11 +93,7 @@ impl Bench {
     fn call_with(&self, args: &[&str], input: &str) -> Ended {
         let mut command = self.command(args);
         command.stdin(Stdio::piped());
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // A refusal may come before all is read.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();

@@ -11,18 +11,11 @@ fn with_lost_answers(rate: u64, client: ClientConfig) -> sim_core::result::RunRe
     let mut web = producer(rate);
     web.client = client;
     web.rate = RateProfile {
-        knots: vec![
-            (at(0), rate * 1_000_000),
-            (at(10), rate * 1_000_000),
-            (at(10), 0),
-        ],
+        knots: vec![(at(0), rate * 1_000_000), (at(10), rate * 1_000_000), (at(10), 0)],
     };
     config.producers.push(web);
     config.consumers.push(kcl(1));
-    let lost = Happening::LoseAnswers {
-        stream: 0,
-        share_ppm: 1_000_000,
-    };
+    let lost = Happening::LoseAnswers { stream: 0, share_ppm: 1_000_000 };
     config.timeline.push(planned(at(2), Some(secs(2)), lost));
     run(&config)
 }
@@ -32,11 +25,7 @@ fn with_lost_answers(rate: u64, client: ClientConfig) -> sim_core::result::RunRe
 #[test]
 fn a_caller_sends_an_unanswered_request_again_as_a_whole() {
     for rate in [100, 200, 300] {
-        let retry = RetryConfig {
-            attempts: 3,
-            base: millis(100),
-            ceiling: secs(1),
-        };
+        let retry = RetryConfig { attempts: 3, base: millis(100), ceiling: secs(1) };
         let result = with_lost_answers(rate, ClientConfig::Sdk(sdk(Some(retry))));
         let value = |name: &str| count(&result.summary, name);
         assert_eq!(value("records_offered"), rate * 10);
@@ -44,10 +33,7 @@ fn a_caller_sends_an_unanswered_request_again_as_a_whole() {
         assert_eq!(value("records_delivered"), rate * 10);
         // T1: one request of 20 ms.
         let copies = value("records_redelivered");
-        assert!(
-            copies.abs_diff(rate * 2) <= rate / 50,
-            "{copies} at {rate}/s"
-        );
+        assert!(copies.abs_diff(rate * 2) <= rate / 50, "{copies} at {rate}/s");
     }
 }
 

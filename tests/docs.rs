@@ -16,10 +16,7 @@ const README: &str = include_str!("../README.md");
 const REST: &[(&str, &str)] = &[
     ("title", r#"title: "A fragment","#),
     ("duration", r#"duration: "30m","#),
-    (
-        "systems",
-        r#"systems: { "clicks": Kinesis(capacity: Provisioned(shards: 10)) },"#,
-    ),
+    ("systems", r#"systems: { "clicks": Kinesis(capacity: Provisioned(shards: 10)) },"#),
     (
         "producers",
         r#"producers: { "web": (to: "clicks", rate: "6000/s", hot_keys: {"user-1": "5%"}) },"#,
@@ -28,18 +25,13 @@ const REST: &[(&str, &str)] = &[
         "consumers",
         r#"consumers: { "profiles": Kcl(from: "clicks", workers: 5, service_time: "300us") },"#,
     ),
-    (
-        "expect",
-        r#"expect: [Below("baseline", "throttled_ratio", "90%")],"#,
-    ),
+    ("expect", r#"expect: [Below("baseline", "throttled_ratio", "90%")],"#),
 ];
 
 /// The blocks of a document that are written in the scenario language.
 fn examples(text: &str) -> Vec<String> {
     let blocks = text.split("\n```ron\n").skip(1);
-    blocks
-        .map(|block| block.split("\n```").next().unwrap_or("").to_owned())
-        .collect()
+    blocks.map(|block| block.split("\n```").next().unwrap_or("").to_owned()).collect()
 }
 
 /// A whole scenario of a block: itself, or its sections and those that it leaves out.
@@ -110,11 +102,7 @@ fn the_reference_names_every_field_key_and_metric() {
         fields(&scenarios::tree::to_tree(&loaded.scenario), &mut names);
     }
     let known = |name: &String| {
-        let forms = [
-            format!("`{name}`"),
-            format!("`{name}("),
-            format!(" {name}(..)`"),
-        ];
+        let forms = [format!("`{name}`"), format!("`{name}("), format!(" {name}(..)`")];
         forms.iter().any(|it| REFERENCE.contains(it))
     };
     let missing: Vec<_> = names.iter().filter(|name| !known(name)).collect();
@@ -162,20 +150,14 @@ fn is_id(word: &str) -> bool {
 fn cited_ids_resolve_and_facts_are_cited() {
     let rows = |of: &str| -> BTreeSet<String> {
         let text = files(&[of]).remove(0).1;
-        let first = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("| ")?.split(' ').next());
-        first
-            .filter(|it| is_id(it))
-            .map(ToOwned::to_owned)
-            .collect()
+        let first = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next());
+        first.filter(|it| is_id(it)).map(ToOwned::to_owned).collect()
     };
     let (facts, decisions) = (rows("docs/facts.md"), rows("docs/decisions.md"));
     let mut cited = BTreeSet::new();
     for (name, text) in files(&[".rs", ".ron", ".md"]) {
-        for word in text
-            .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
-            .filter(|it| is_id(it))
+        for word in
+            text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter(|it| is_id(it))
         {
             let resolves = facts.contains(word) || decisions.contains(word);
             assert!(resolves, "{name} cites {word}: no such row in docs/");
@@ -202,10 +184,7 @@ fn the_readme_shows_what_its_first_command_prints_and_draws() {
     let excerpt = README.split("```text\n").nth(1).unwrap_or_default();
     let excerpt = excerpt.split("```").next().unwrap_or_default();
     let old: Vec<&str> = excerpt.lines().filter(|it| !printed.contains(it)).collect();
-    assert!(
-        old.is_empty(),
-        "README.md shows what is no longer printed: {old:#?}"
-    );
+    assert!(old.is_empty(), "README.md shows what is no longer printed: {old:#?}");
     assert!(excerpt.lines().count() > 10, "README.md has no excerpt");
     let drawn = std::fs::read(out.path().join("hot_key/charts/throughput.svg"));
     let shown = std::fs::read(root.join("docs/hot_key_throughput.svg"));

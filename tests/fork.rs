@@ -13,10 +13,7 @@ fn a_fork_ends_as_the_run_that_it_was_taken_from() {
     web.client = ClientConfig::Kpl(kpl());
     config.producers.push(web);
     config.consumers.push(kcl(2));
-    let kill = Happening::KillWorkers {
-        consumer: 0,
-        workers: 1,
-    };
+    let kill = Happening::KillWorkers { consumer: 0, workers: 1 };
     config.timeline.push(planned(at(60), Some(secs(30)), kill));
     let split = Happening::SplitHottestShard { stream: 0 };
     config.timeline.push(planned(at(100), None, split));
@@ -25,11 +22,7 @@ fn a_fork_ends_as_the_run_that_it_was_taken_from() {
         let mut first = Run::new(&config);
         first.advance(SimTime(at(second).0 + 12_345), &|_| {});
         let fork = first.clone();
-        assert_eq!(
-            format!("{:?}", first.finish()),
-            whole,
-            "forked at {second} s"
-        );
+        assert_eq!(format!("{:?}", first.finish()), whole, "forked at {second} s");
         assert_eq!(format!("{:?}", fork.finish()), whole, "fork of {second} s");
     }
 }

@@ -108,10 +108,7 @@ fn judged(outcome: &Outcome) -> String {
         Bound::Run(name, value) => format!("{name}, {}", value.map_or_else(String::new, number)),
     };
     let measured = outcome.measured.map_or("nothing".to_owned(), number);
-    format!(
-        "{verdict} {}: {} {measured} {op} {bound}",
-        outcome.run, outcome.metric
-    )
+    format!("{verdict} {}: {} {measured} {op} {bound}", outcome.run, outcome.metric)
 }
 
 #[test]
@@ -127,11 +124,7 @@ fn every_shipped_scenario_matches_its_golden_and_meets_its_expectations() {
         }
         let golden = fs::read_to_string(&path).unwrap_or_default();
         if golden != text {
-            differing.push(format!(
-                "{}: {}",
-                shipped.name,
-                first_change(&golden, &text)
-            ));
+            differing.push(format!("{}: {}", shipped.name, first_change(&golden, &text)));
         }
         let unmet = outcomes.iter().filter(|it| it.verdict != Verdict::Pass);
         differing.extend(unmet.map(|it| format!("{}: {}", shipped.name, judged(it))));
@@ -163,9 +156,6 @@ fn every_golden_is_of_a_shipped_scenario() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    let shipped: BTreeSet<String> = SHIPPED
-        .iter()
-        .map(|it| format!("{}.txt", it.name))
-        .collect();
+    let shipped: BTreeSet<String> = SHIPPED.iter().map(|it| format!("{}.txt", it.name)).collect();
     assert_eq!(goldens, shipped);
 }

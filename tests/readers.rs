@@ -9,24 +9,17 @@ use crate::bench::*;
 fn killed_after_a_split(parents_first: bool, version: KclVersion) -> sim_core::result::RunResult {
     let mut config = world(secs(900), stream(2));
     let mut web = producer(200);
-    web.rate = RateProfile {
-        knots: vec![(at(0), 200_000_000), (at(120), 200_000_000), (at(120), 0)],
-    };
+    web.rate =
+        RateProfile { knots: vec![(at(0), 200_000_000), (at(120), 200_000_000), (at(120), 0)] };
     config.producers.push(web);
     let mut app = kcl(2);
     app.version = version;
     app.parents_first = parents_first;
     app.service = ServiceTime::Fixed(millis(15));
     config.consumers.push(app);
-    let split = Happening::SplitShard {
-        stream: 0,
-        shard: 0,
-    };
+    let split = Happening::SplitShard { stream: 0, shard: 0 };
     config.timeline.push(planned(at(30), None, split));
-    let kill = Happening::KillWorkers {
-        consumer: 0,
-        workers: 2,
-    };
+    let kill = Happening::KillWorkers { consumer: 0, workers: 2 };
     config.timeline.push(planned(at(70), Some(secs(5)), kill));
     run(&config)
 }
@@ -56,19 +49,15 @@ fn a_stolen_lease_does_not_keep_the_thread_from_the_others() {
         config.seed = seed;
         let mut web = producer(300);
         web.keys = one_key_per_shard(3);
-        web.rate = RateProfile {
-            knots: vec![(at(0), 300_000_000), (at(1), 300_000_000), (at(1), 0)],
-        };
+        web.rate =
+            RateProfile { knots: vec![(at(0), 300_000_000), (at(1), 300_000_000), (at(1), 0)] };
         config.producers.push(web);
         let mut app = kcl(1);
         app.worker_threads = 1;
         app.retrieval = polling(secs(2));
         app.service = ServiceTime::Fixed(millis(600));
         config.consumers.push(app);
-        let another = Happening::AddWorkers {
-            consumer: 0,
-            workers: 1,
-        };
+        let another = Happening::AddWorkers { consumer: 0, workers: 1 };
         config.timeline.push(planned(at(10), None, another));
         let result = run(&config);
         assert!(count(&result.summary, "leases_taken") > 0);

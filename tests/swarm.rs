@@ -112,9 +112,7 @@ fn assert_books_fit(config: &WorldConfig, result: &RunResult) {
     };
     let of_stream = |stream: usize, metric: &str| -> u64 {
         let producers = config.producers.iter().filter(|p| p.stream == stream);
-        producers
-            .map(|p| count(&result.producers[&p.name], metric))
-            .sum()
+        producers.map(|p| count(&result.producers[&p.name], metric)).sum()
     };
     for app in &config.consumers {
         let value = |metric: &str| count(&result.consumers[&app.name], metric);
@@ -124,16 +122,8 @@ fn assert_books_fit(config: &WorldConfig, result: &RunResult) {
         let accepted = of_stream(app.stream, "records_accepted");
         let unconfirmed = of_stream(app.stream, "records_unconfirmed");
         assert!(stored + refused <= offered, "{}: {stored} stored", app.name);
-        assert!(
-            stored >= accepted + unconfirmed,
-            "{}: {stored} stored",
-            app.name
-        );
-        assert!(
-            value("records_lost") == 0 || expires(&app.name),
-            "{} lost records",
-            app.name
-        );
+        assert!(stored >= accepted + unconfirmed, "{}: {stored} stored", app.name);
+        assert!(value("records_lost") == 0 || expires(&app.name), "{} lost records", app.name);
     }
     // Readers of one stream see one and the same number of records.
     for stream in 0..config.streams.len() {
@@ -144,10 +134,7 @@ fn assert_books_fit(config: &WorldConfig, result: &RunResult) {
         });
         let mut stored: Vec<u64> = stored.collect();
         stored.dedup();
-        assert!(
-            stored.len() <= 1,
-            "readers of a stream disagree: {stored:?}"
-        );
+        assert!(stored.len() <= 1, "readers of a stream disagree: {stored:?}");
     }
 }
 
@@ -158,12 +145,7 @@ fn assert_recovered(config: &WorldConfig, result: &RunResult) {
         let value = |metric: &str| count(&result.producers[&producer.name], metric);
         let ended =
             value("records_accepted") + value("records_unconfirmed") + value("records_refused");
-        assert_eq!(
-            value("records_offered"),
-            ended,
-            "{} holds records",
-            producer.name
-        );
+        assert_eq!(value("records_offered"), ended, "{} holds records", producer.name);
     }
     for app in &config.consumers {
         let value = |metric: &str| count(&result.consumers[&app.name], metric);
@@ -172,10 +154,6 @@ fn assert_recovered(config: &WorldConfig, result: &RunResult) {
         let lag = format!("consumers.{}.lag_seconds", app.name);
         let lag = result.series.iter().find(|series| series.name == lag);
         let last = lag.and_then(|series| series.points.last());
-        assert!(
-            last.expect("a sampled lag").value < 1e-9,
-            "{} lags",
-            app.name
-        );
+        assert!(last.expect("a sampled lag").value < 1e-9, "{} lags", app.name);
     }
 }

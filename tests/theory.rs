@@ -14,18 +14,10 @@ use crate::bench::{kcl, millis, producer, run, sdk, secs, stream, world};
 fn arrivals(config: &ProducerConfig, seed: u64, until: SimTime, mut each: impl FnMut(SimTime)) {
     let rngs = Rngs::new(seed);
     let mut workload = Workload::new(config, SimDuration::ZERO, (0, 1), &[], Vec::new(), &rngs);
-    workload.reroute(vec![(
-        0,
-        HashRange {
-            start: 0,
-            end: u128::MAX,
-        },
-    )]);
+    workload.reroute(vec![(0, HashRange { start: 0, end: u128::MAX })]);
     let mut now = SimTime::ZERO;
     while now <= until {
-        workload.offer(now, |batch| {
-            (0..batch.count).for_each(|_| each(batch.offered_at))
-        });
+        workload.offer(now, |batch| (0..batch.count).for_each(|_| each(batch.offered_at)));
         now = workload.next_at(now);
     }
 }
@@ -77,14 +69,8 @@ fn assert_t2(name: &str, values: &[f64], theory: f64, tolerance: f64) {
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (n - 1.0);
     let error = (variance / n).sqrt();
-    assert!(
-        (mean / theory - 1.0).abs() < tolerance,
-        "{name}: {mean}, in theory {theory}"
-    );
-    assert!(
-        (mean - theory).abs() < 4.0 * error,
-        "{name}: {mean} ± {error}, in theory {theory}"
-    );
+    assert!((mean / theory - 1.0).abs() < tolerance, "{name}: {mean}, in theory {theory}");
+    assert!((mean - theory).abs() < 4.0 * error, "{name}: {mean} ± {error}, in theory {theory}");
 }
 
 fn over_seeds(seeds: u64, measure: impl Fn(u64) -> Measured) -> Vec<Measured> {
@@ -104,18 +90,8 @@ fn v_01_m_m_1() {
         let measured = over_seeds(30, |seed| queue(rate, 1, service, seed, seconds));
         let mean = 1.0 / (1_000.0 - rate as f64);
         assert_t2("W", &column(&measured, |m| m.sojourn_s), mean, 0.02);
-        assert_t2(
-            "L",
-            &column(&measured, |m| m.sojourn_s * m.rate),
-            mean * rate as f64,
-            0.02,
-        );
-        assert_t2(
-            "idle",
-            &column(&measured, |m| m.idle),
-            1.0 - rate as f64 / 1_000.0,
-            0.02,
-        );
+        assert_t2("L", &column(&measured, |m| m.sojourn_s * m.rate), mean * rate as f64, 0.02);
+        assert_t2("idle", &column(&measured, |m| m.idle), 1.0 - rate as f64 / 1_000.0, 0.02);
         // ln 100 and ln 1000.
         for (share, logarithm) in [(0.99, 4.605_17), (0.999, 6.907_76)] {
             let values = column(&measured, |m| m.sojourn.quantile_ms(share).unwrap() / 1e3);
@@ -138,11 +114,8 @@ fn v_02_m_d_1() {
 /// M/M/c: P(wait) by Erlang C and Wq/S = C / (c - a).
 #[test]
 fn v_03_m_m_c() {
-    for (c, rate, p_wait) in [
-        (3_u32, 2_400_u32, 0.64719),
-        (5, 4_000, 0.55411),
-        (8, 6_400, 0.45765),
-    ] {
+    for (c, rate, p_wait) in [(3_u32, 2_400_u32, 0.64719), (5, 4_000, 0.55411), (8, 6_400, 0.45765)]
+    {
         let a = f64::from(rate) / 1e3;
         let service = ServiceTime::Exponential(millis(1));
         let measured = over_seeds(30, |seed| queue(u64::from(rate), c, service, seed, 100));
@@ -156,19 +129,13 @@ fn v_03_m_m_c() {
 /// and the oldest waits backlog/c. 1,000/s, 60 s at 1,500/s, then 300/s: 30,000, 42.857 s, 30 s.
 #[test]
 fn v_07_fluid_on_off() {
-    for (c, a, on_s, b) in [
-        (1_000_u64, 1_500_u64, 60_u64, 300_u64),
-        (800, 2_000, 30, 400),
-        (500, 600, 90, 50),
-    ] {
+    for (c, a, on_s, b) in
+        [(1_000_u64, 1_500_u64, 60_u64, 300_u64), (800, 2_000, 30, 400), (500, 600, 90, 50)]
+    {
         let mut config = producer(a);
         let on = SimTime::ZERO + secs(on_s);
         config.rate = RateProfile {
-            knots: vec![
-                (SimTime::ZERO, a * 1_000_000),
-                (on, a * 1_000_000),
-                (on, b * 1_000_000),
-            ],
+            knots: vec![(SimTime::ZERO, a * 1_000_000), (on, a * 1_000_000), (on, b * 1_000_000)],
         };
         let service = SimDuration(NANOS_PER_SEC / c);
         let records = (a - c) * on_s;
@@ -190,14 +157,8 @@ fn v_07_fluid_on_off() {
         // T1: one record, one service time.
         assert!((arrived_on - served_on).abs_diff(records) <= 1);
         assert!((oldest.as_secs_f64() - backlog / c as f64).abs() <= 2.0 / c as f64);
-        let drained = calm
-            .expect("the backlog is drained")
-            .since(on)
-            .as_secs_f64();
-        assert!(
-            (drained - drain).abs() <= 2.0 / b as f64,
-            "{drained} against {drain}"
-        );
+        let drained = calm.expect("the backlog is drained").since(on).as_secs_f64();
+        assert!((drained - drain).abs() <= 2.0 / b as f64, "{drained} against {drain}");
     }
 }
 
@@ -227,8 +188,5 @@ fn v_01_over_fan_out_at_zero_latency() {
         means.push(total / delivered);
     }
     let mean = means.iter().sum::<f64>() / 10.0;
-    assert!(
-        (mean / 0.005 - 1.0).abs() < 0.05,
-        "mean sojourn {mean} s, in theory 5 ms"
-    );
+    assert!((mean / 0.005 - 1.0).abs() < 0.05, "mean sojourn {mean} s, in theory 5 ms");
 }

@@ -51,21 +51,14 @@ fn after<'t>(text: &'t str, prefix: &'t str) -> impl Iterator<Item = &'t str> {
 
 #[test]
 fn modules_of_sim_core_import_lower_layers_only() {
-    let layer = |name: &str| {
-        LAYERS
-            .iter()
-            .position(|it| it.split(' ').any(|it| it == name))
-    };
+    let layer = |name: &str| LAYERS.iter().position(|it| it.split(' ').any(|it| it == name));
     for (name, text) in files(&[".rs"]) {
         let Some(inside) = name.strip_prefix("sim-core/src/") else {
             continue;
         };
         let own = inside.split(['/', '.']).next().unwrap();
         for rest in after(&text, "crate::").filter(|_| own != "lib") {
-            let module = rest
-                .split(|c: char| !c.is_alphanumeric() && c != '_')
-                .next()
-                .unwrap();
+            let module = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
             let fine = module == own || layer(module).is_some() && layer(module) < layer(own);
             assert!(fine, "{name}: `{own}` may not import `{module}`");
         }

@@ -108,11 +108,7 @@ pub fn compact_finely(count: f64) -> String {
         .into_iter()
         .find(|(size, _)| count >= *size)
         .unwrap_or((1.0, ""));
-    if size > 1.0 {
-        format!("{:.3}{unit}", count / size)
-    } else {
-        format!("{count:.0}")
-    }
+    if size > 1.0 { format!("{:.3}{unit}", count / size) } else { format!("{count:.0}") }
 }
 
 /// US dollars: `$1,095`, `$12.40`.

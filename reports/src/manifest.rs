@@ -111,10 +111,7 @@ pub fn file(report: &Report<'_>, files: &[OutputFile]) -> Result<OutputFile, ser
             .provenance
             .sets
             .iter()
-            .map(|(path, value)| Set {
-                path: path.clone(),
-                value: value.clone(),
-            })
+            .map(|(path, value)| Set { path: path.clone(), value: value.clone() })
             .collect(),
         only: report.provenance.only,
         files: entries,
@@ -146,9 +143,5 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 fn entry(file: &OutputFile) -> Entry {
-    Entry {
-        name: file.name.clone(),
-        sha256: sha256(&file.bytes),
-        bytes: file.bytes.len(),
-    }
+    Entry { name: file.name.clone(), sha256: sha256(&file.bytes), bytes: file.bytes.len() }
 }

@@ -83,10 +83,7 @@ impl Output {
     /// The directory `dir`, which need not exist yet. With `force` it may hold anything.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>, force: bool) -> Self {
-        Self {
-            dir: dir.into(),
-            force,
-        }
+        Self { dir: dir.into(), force }
     }
 
     /// Where the files go.
@@ -175,10 +172,7 @@ impl Output {
             if unchanged {
                 let _ = fs::remove_file(&path);
                 // Only an empty directory goes.
-                let _ = path
-                    .parent()
-                    .filter(|it| *it != self.dir)
-                    .map(fs::remove_dir);
+                let _ = path.parent().filter(|it| *it != self.dir).map(fs::remove_dir);
             }
         }
     }
@@ -201,21 +195,16 @@ impl Output {
         match fs::metadata(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                return Err(OutputError::NotADirectory {
-                    path: self.in_the_way(),
-                });
+                return Err(OutputError::NotADirectory { path: self.in_the_way() });
             }
             Err(error) => return Err(io_error("read", &self.dir)(error)),
             Ok(found) if !found.is_dir() => {
-                return Err(OutputError::NotADirectory {
-                    path: self.dir.clone(),
-                });
+                return Err(OutputError::NotADirectory { path: self.dir.clone() });
             }
             Ok(_) => {}
         }
-        let earlier = fs::read(self.dir.join(manifest::NAME))
-            .ok()
-            .and_then(|bytes| manifest::parse(&bytes));
+        let earlier =
+            fs::read(self.dir.join(manifest::NAME)).ok().and_then(|bytes| manifest::parse(&bytes));
         let found = match &earlier {
             Some(earlier) => Some(earlier.scenario.clone()),
             None => self.scenario_of_summary(),
@@ -229,9 +218,7 @@ impl Output {
                 found,
             }),
             None if self.is_empty()? => Ok(None),
-            None => Err(OutputError::NotOurs {
-                dir: self.dir.clone(),
-            }),
+            None => Err(OutputError::NotOurs { dir: self.dir.clone() }),
         }
     }
 
@@ -268,11 +255,7 @@ fn io_error<'a>(
     action: &'static str,
     path: &'a Path,
 ) -> impl FnOnce(io::Error) -> OutputError + use<'a> {
-    move |source| OutputError::Io {
-        action,
-        path: path.to_path_buf(),
-        source,
-    }
+    move |source| OutputError::Io { action, path: path.to_path_buf(), source }
 }
 
 /// A name must stay inside the directory, and no two files may share one.
@@ -280,9 +263,7 @@ fn check_names(files: &[OutputFile]) -> Result<(), OutputError> {
     let mut seen = std::collections::BTreeSet::from([manifest::NAME]);
     for file in files {
         if !is_inside(&file.name) || !seen.insert(&file.name) {
-            return Err(OutputError::BadName {
-                name: file.name.clone(),
-            });
+            return Err(OutputError::BadName { name: file.name.clone() });
         }
     }
     Ok(())
@@ -291,7 +272,5 @@ fn check_names(files: &[OutputFile]) -> Result<(), OutputError> {
 fn is_inside(name: &str) -> bool {
     !name.is_empty()
         && !name.contains('\\')
-        && Path::new(name)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)))
+        && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
 }

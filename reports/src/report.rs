@@ -160,10 +160,7 @@ impl OutputFile {
     /// A file of that name and content.
     #[must_use]
     pub fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self {
-            name: name.into(),
-            bytes: bytes.into(),
-        }
+        Self { name: name.into(), bytes: bytes.into() }
     }
 }
 
@@ -184,18 +181,9 @@ pub enum RenderError {
 /// Every file of a report but the manifest, which [`crate::Output::write`] adds when it knows all
 /// files of the directory.
 pub fn render(report: &Report<'_>) -> Result<Vec<OutputFile>, RenderError> {
-    let mut files = vec![OutputFile::new(
-        "summary.json",
-        summary_json::document(report)?,
-    )];
+    let mut files = vec![OutputFile::new("summary.json", summary_json::document(report)?)];
     files.extend(charts::all(report)?);
-    files.push(OutputFile::new(
-        "series.csv",
-        series_csv::document(report.runs)?,
-    ));
-    files.push(OutputFile::new(
-        "events.ndjson",
-        events_ndjson::document(report.runs)?,
-    ));
+    files.push(OutputFile::new("series.csv", series_csv::document(report.runs)?));
+    files.push(OutputFile::new("events.ndjson", events_ndjson::document(report.runs)?));
     Ok(files)
 }

@@ -117,11 +117,8 @@ impl Seeds {
     /// What the shade of a band is.
     pub(crate) fn shade(&self) -> String {
         let of = self.added.min(MOST_IN_BANDS);
-        let seeds = if of < self.added {
-            format!("the first {of} seeds")
-        } else {
-            format!("{of} seeds")
-        };
+        let seeds =
+            if of < self.added { format!("the first {of} seeds") } else { format!("{of} seeds") };
         if of < FEW {
             format!("line: median of {seeds}, shade: all of them")
         } else {
@@ -157,12 +154,7 @@ fn moment(at: f64, values: &[f64]) -> Moment {
     let last = sorted.len() - 1;
     // Nearest rank, in integers; the ranks of p5 and p95 lie equally far from the ends.
     let cut = if sorted.len() < FEW { 0 } else { last / 20 };
-    Moment {
-        at,
-        low: sorted[cut],
-        median: sorted[last / 2],
-        high: sorted[last - cut],
-    }
+    Moment { at, low: sorted[cut], median: sorted[last / 2], high: sorted[last - cut] }
 }
 
 #[cfg(test)]
@@ -171,11 +163,7 @@ mod tests {
     use sim_core::result::{Point, SeriesKind};
 
     fn run(lag: &[f64], recovery: Value) -> RunResult {
-        let point = |it: &f64| Point {
-            value: *it,
-            min: 0.0,
-            max: *it,
-        };
+        let point = |it: &f64| Point { value: *it, min: 0.0, max: *it };
         RunResult {
             name: "baseline".to_owned(),
             summary: BTreeMap::from([("lag_recovery_s".to_owned(), recovery)]),
@@ -192,12 +180,7 @@ mod tests {
 
     #[test]
     fn never_is_the_greatest_and_the_median_is_one_that_was_measured() {
-        let values = [
-            Value::Never,
-            Value::Count(3),
-            Value::Count(9),
-            Value::Count(1),
-        ];
+        let values = [Value::Never, Value::Count(3), Value::Count(9), Value::Count(1)];
         let spread = Spread::of(&values).unwrap();
         assert_eq!(spread.min, Value::Count(1));
         assert_eq!(spread.median, Value::Count(3));

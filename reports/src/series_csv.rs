@@ -22,11 +22,7 @@ pub fn document(runs: &[RunResult]) -> Result<Vec<u8>, csv::Error> {
         let steps = run.series.iter().map(|it| it.points.len()).max();
         for step in 0..steps.unwrap_or(0) {
             writer.write_field(&run.name)?;
-            write_number(
-                &mut writer,
-                end_of_step(step, run.series_step_s),
-                &mut field,
-            )?;
+            write_number(&mut writer, end_of_step(step, run.series_step_s), &mut field)?;
             for (column, series) in columns.iter().zip(&series) {
                 let point = series.and_then(|it| it.points.get(step));
                 write_point(&mut writer, column.kind, point, &mut field)?;
@@ -34,9 +30,7 @@ pub fn document(runs: &[RunResult]) -> Result<Vec<u8>, csv::Error> {
             writer.write_record(None::<&[u8]>)?;
         }
     }
-    writer
-        .into_inner()
-        .map_err(|error| error.into_error().into())
+    writer.into_inner().map_err(|error| error.into_error().into())
 }
 
 struct Column<'a> {
@@ -50,10 +44,7 @@ fn columns(runs: &[RunResult]) -> Vec<Column<'_>> {
     let mut columns = Vec::new();
     for series in runs.iter().flat_map(|run| &run.series) {
         if seen.insert(series.name.as_str()) {
-            columns.push(Column {
-                name: &series.name,
-                kind: series.kind,
-            });
+            columns.push(Column { name: &series.name, kind: series.kind });
         }
     }
     columns
@@ -81,11 +72,7 @@ fn write_point(
     point: Option<&Point>,
     field: &mut Vec<u8>,
 ) -> Result<(), csv::Error> {
-    let nothing = Point {
-        value: f64::NAN,
-        min: f64::NAN,
-        max: f64::NAN,
-    };
+    let nothing = Point { value: f64::NAN, min: f64::NAN, max: f64::NAN };
     let point = point.unwrap_or(&nothing);
     write_number(writer, point.value, field)?;
     if kind == SeriesKind::Gauge {
@@ -108,10 +95,7 @@ fn write_number(
     writer.write_field(&field)
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a run has far fewer than 2^52 steps"
-)]
+#[expect(clippy::cast_precision_loss, reason = "a run has far fewer than 2^52 steps")]
 fn end_of_step(step: usize, step_s: f64) -> f64 {
     // Rounded to the nanosecond, so that 3 x 0.1 s reads 0.3.
     ((step + 1) as f64 * step_s * 1e9).round() / 1e9

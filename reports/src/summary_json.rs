@@ -57,11 +57,7 @@ struct SeedsJson<'a> {
 impl<'a> SeedsJson<'a> {
     fn of((first, last): (u64, u64), seeds: &'a Seeds) -> Self {
         let metrics = Spreads(seeds);
-        Self {
-            first,
-            last,
-            metrics,
-        }
+        Self { first, last, metrics }
     }
 }
 
@@ -147,11 +143,7 @@ struct OverSeedsJson {
 
 impl OverSeedsJson {
     fn of(over: OverSeeds) -> Self {
-        Self {
-            met: over.met,
-            of: over.of,
-            measured: SpreadJson::of(over.measured),
-        }
+        Self { met: over.met, of: over.of, measured: SpreadJson::of(over.measured) }
     }
 }
 
@@ -210,9 +202,7 @@ impl Serialize for Measured {
 pub(crate) fn in_order<K: Borrow<str> + Ord, V: Copy>(
     summary: &BTreeMap<K, V>,
 ) -> impl Iterator<Item = (&str, V)> {
-    let known = METRICS
-        .iter()
-        .filter_map(|metric| Some((metric.name, *summary.get(metric.name)?)));
+    let known = METRICS.iter().filter_map(|metric| Some((metric.name, *summary.get(metric.name)?)));
     let unknown = summary
         .iter()
         .map(|(name, value)| (name.borrow(), *value))

@@ -167,11 +167,7 @@ fn judged(row: &ExpectationRow, paint: Paint) -> String {
 fn over_seeds(over: &OverSeeds, unit: Unit) -> String {
     let (min, max) = (over.measured.min, over.measured.max);
     let (min, max) = (format::value(min, unit), format::value(max, unit));
-    let range = if min == max {
-        format!("always {min}")
-    } else {
-        format!("{min} to {max}")
-    };
+    let range = if min == max { format!("always {min}") } else { format!("{min} to {max}") };
     format!("; over {} seeds {range}, met on {}", over.of, over.met)
 }
 
@@ -237,10 +233,7 @@ fn warnings(text: &mut String, runs: &[RunResult], paint: Paint) {
     for run in runs {
         for warning in &run.warnings {
             let sign = paint.doubtful("!");
-            line(
-                text,
-                &format!("  {sign} {}: {}", plain(&run.name), plain(warning)),
-            );
+            line(text, &format!("  {sign} {}: {}", plain(&run.name), plain(warning)));
         }
     }
 }

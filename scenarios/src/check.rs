@@ -69,11 +69,7 @@ pub(crate) struct Checker<'s> {
 
 /// All findings of a scenario. Claims are checked in [`crate::expect`].
 pub(crate) fn check(scenario: &Scenario, names: &Names, profiles: &Profiles) -> Vec<Finding> {
-    let mut checker = Checker {
-        scenario,
-        names,
-        findings: Vec::new(),
-    };
+    let mut checker = Checker { scenario, names, findings: Vec::new() };
     checker.whole();
     if checker.is_crowded() {
         return checker.findings;
@@ -90,11 +86,7 @@ pub(crate) fn check(scenario: &Scenario, names: &Names, profiles: &Profiles) -> 
     checker.topology();
     timeline::check(&mut checker);
     // Sums only make sense of numbers that are in range.
-    if !checker
-        .findings
-        .iter()
-        .any(|it| it.severity == Severity::Error)
-    {
+    if !checker.findings.iter().any(|it| it.severity == Severity::Error) {
         checker.size(profiles);
     }
     checker.findings
@@ -114,12 +106,7 @@ impl Checker<'_> {
     }
 
     fn find(&mut self, path: Path, message: String, severity: Severity) -> &mut Finding {
-        self.findings.push(Finding {
-            path,
-            message,
-            help: None,
-            severity,
-        });
+        self.findings.push(Finding { path, message, help: None, severity });
         let last = self.findings.len() - 1;
         &mut self.findings[last]
     }
@@ -158,12 +145,7 @@ impl Checker<'_> {
         if scenario.title.trim().is_empty() {
             self.error(root("title"), "the title is empty".to_owned());
         }
-        self.range(
-            root("duration"),
-            scenario.duration,
-            Dur::secs(1),
-            MAX_DURATION,
-        );
+        self.range(root("duration"), scenario.duration, Dur::secs(1), MAX_DURATION);
         if let Some(resolution) = scenario.resolution {
             self.range(root("resolution"), resolution, Dur(0), Dur::secs(1));
         }
@@ -186,22 +168,14 @@ impl Checker<'_> {
             self.error(root("producers"), "there is no producer".to_owned());
         }
         let mitigations = scenario.mitigations.len();
-        self.at_most(
-            root("mitigations"),
-            mitigations,
-            MAX_MITIGATIONS,
-            "mitigations",
-        );
+        self.at_most(root("mitigations"), mitigations, MAX_MITIGATIONS, "mitigations");
         for name in scenario.mitigations.keys() {
             let path = root("mitigations").name(name);
             if name == "baseline" {
                 let message = "`baseline` is the run without mitigation".to_owned();
                 self.error(path, message).help = Some("give it another name".to_owned());
             } else if name.trim().is_empty() || name.chars().count() > 100 {
-                self.error(
-                    path,
-                    "a mitigation's name has 1 to 100 characters".to_owned(),
-                );
+                self.error(path, "a mitigation's name has 1 to 100 characters".to_owned());
             } else if name.contains(char::is_control) {
                 self.error(path, "a name holds no control characters".to_owned());
             }
@@ -237,24 +211,9 @@ impl Checker<'_> {
         let sizes = (defaults::max_record_size(), Bytes(10 << 20));
         let size_path = path.name("max_record_size");
         self.range(size_path, kinesis.max_record_size, sizes.0, sizes.1);
-        self.range(
-            path.name("put_latency"),
-            kinesis.put_latency,
-            Dur(0),
-            minute,
-        );
-        self.range(
-            path.name("get_latency"),
-            kinesis.get_latency,
-            Dur(0),
-            minute,
-        );
-        self.range(
-            path.name("push_latency"),
-            kinesis.push_latency,
-            Dur(0),
-            minute,
-        );
+        self.range(path.name("put_latency"), kinesis.put_latency, Dur(0), minute);
+        self.range(path.name("get_latency"), kinesis.get_latency, Dur(0), minute);
+        self.range(path.name("push_latency"), kinesis.push_latency, Dur(0), minute);
         if let Some(time) = kinesis.reshard_time {
             self.range(path.name("reshard_time"), time, Dur(0), Dur::secs(3_600));
         }
@@ -379,11 +338,7 @@ impl Checker<'_> {
             Keys::Uniform { prefix, keys } => {
                 self.numbered_keys(path, prefix, *keys);
             }
-            Keys::Zipf {
-                prefix,
-                keys,
-                exponent,
-            } => {
+            Keys::Zipf { prefix, keys, exponent } => {
                 self.numbered_keys(path, prefix, *keys);
                 self.range(path.name("exponent"), *exponent, 0.0, 10.0);
             }
@@ -423,12 +378,7 @@ impl Checker<'_> {
         self.range(path.name("batch_records"), sdk.batch_records, 1, 500);
         self.range(path.name("linger"), sdk.linger, Dur(0), hour);
         self.range(path.name("max_in_flight"), sdk.max_in_flight, 1, 10_000);
-        self.range(
-            path.name("request_timeout"),
-            sdk.request_timeout,
-            Dur::millis(1),
-            hour,
-        );
+        self.range(path.name("request_timeout"), sdk.request_timeout, Dur::millis(1), hour);
         if let Some(retry) = &sdk.retry_failed {
             let path = path.name("retry_failed");
             self.range(path.name("attempts"), retry.attempts, 1, 1_000_000);
@@ -473,21 +423,11 @@ impl Checker<'_> {
             self.reference(path.name("sink"), sink, "sink", &self.names.sinks);
         }
         self.range(path.name("workers"), kcl.workers, 1, MAX_WORKERS);
-        self.range(
-            path.name("worker_threads"),
-            kcl.worker_threads,
-            0,
-            1_000_000,
-        );
+        self.range(path.name("worker_threads"), kcl.worker_threads, 0, 1_000_000);
         let (ServiceTime::Fixed(time) | ServiceTime::Exponential(time)) = kcl.service_time;
         self.range(path.name("service_time"), time, Dur(0), Dur::secs(3_600));
         let interval_path = path.name("checkpoint_interval");
-        self.range(
-            interval_path,
-            kcl.checkpoint_interval,
-            Dur(0),
-            defaults::day(),
-        );
+        self.range(interval_path, kcl.checkpoint_interval, Dur(0), defaults::day());
         let config_path = path.name("config");
         self.config(&config_path, &KCL, &kcl.config, Some(kcl.version));
         let polling_only = ["idleTimeBetweenReadsInMillis", "maxRecords"];
@@ -560,10 +500,7 @@ impl Checker<'_> {
             }
             let knots = profile(&producer.rate, scenario.duration, profiles);
             if records_within(&knots, scenario.duration) == 0 {
-                self.error(
-                    path,
-                    "this offers not one record in the whole run".to_owned(),
-                );
+                self.error(path, "this offers not one record in the whole run".to_owned());
             }
         }
         let total = records(scenario, profiles);
@@ -584,11 +521,7 @@ impl Checker<'_> {
             self.error(root("resolution"), message).help =
                 Some("leave `resolution` out: it is then chosen by size".to_owned());
         }
-        let parts = if grid.0 == 0 {
-            0
-        } else {
-            parts(scenario, grid)
-        };
+        let parts = if grid.0 == 0 { 0 } else { parts(scenario, grid) };
         if parts > MAX_PARTS {
             let message =
                 format!("{parts} clumps times shards are beyond the limit of {MAX_PARTS}");

@@ -71,11 +71,7 @@ impl Problems {
             (Origin::File, None) => (1, 0),
             (Origin::Set(_), _) => (2, 0),
         });
-        Self {
-            file_name: file_name.to_owned(),
-            text: text.to_owned(),
-            list,
-        }
+        Self { file_name: file_name.to_owned(), text: text.to_owned(), list }
     }
 
     /// Whether one of them is an error.
@@ -101,11 +97,7 @@ impl Problems {
     /// For a terminal, with or without colour.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
-        let renderer = if colour {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let mut out = String::new();
         for problem in self.list.iter().take(MOST_SHOWN) {
             out.push_str(&renderer.render(&[self.group(problem)]));
@@ -129,10 +121,7 @@ impl Problems {
             Origin::Set(text) => ("--set", text.as_str()),
         };
         let title = level.primary_title(problem.message.as_str());
-        let span = problem
-            .span
-            .clone()
-            .filter(|it| text.get(it.clone()).is_some());
+        let span = problem.span.clone().filter(|it| text.get(it.clone()).is_some());
         let mut group = match span {
             Some(span) => {
                 let mut mark = AnnotationKind::Primary.span(span);
@@ -201,10 +190,7 @@ mod tests {
         let rendered = problems().to_string();
         // The accent is one column but two bytes.
         assert!(rendered.contains("--> x.ron:2:22"), "{rendered}");
-        assert!(
-            rendered.contains("^^^^^^ at producers.web.rate"),
-            "{rendered}"
-        );
+        assert!(rendered.contains("^^^^^^ at producers.web.rate"), "{rendered}");
         assert!(rendered.contains("help: write \"6000/s\""), "{rendered}");
     }
 

@@ -84,14 +84,8 @@ impl<'t> MetricPath<'t> {
     fn read(text: &'t str) -> Option<Self> {
         let parts: Vec<_> = text.split('.').collect();
         match parts.as_slice() {
-            [metric] => Some(Self {
-                member: None,
-                metric,
-            }),
-            [section, name, metric] => Some(Self {
-                member: Some((section, name)),
-                metric,
-            }),
+            [metric] => Some(Self { member: None, metric }),
+            [section, name, metric] => Some(Self { member: Some((section, name)), metric }),
             _ => None,
         }
     }
@@ -117,10 +111,7 @@ pub fn read_bound(unit: Unit, bound: &ConfigValue) -> Result<f64, String> {
         return Ok(f64::INFINITY);
     }
     let text = bound.as_text();
-    let time = || {
-        text.and_then(|it| Dur::read(it).ok())
-            .map(|it| as_f64(it.0))
-    };
+    let time = || text.and_then(|it| Dur::read(it).ok()).map(|it| as_f64(it.0));
     let value = match unit {
         Unit::Count => bound.as_count().map(as_f64),
         Unit::Ratio => text
@@ -129,9 +120,7 @@ pub fn read_bound(unit: Unit, bound: &ConfigValue) -> Result<f64, String> {
             .map(|millionths| as_f64(millionths) / 1e6),
         Unit::Seconds => time().map(|nanos| nanos / 1e9),
         Unit::Millis => time().map(|nanos| nanos / 1e6),
-        Unit::Bytes => text
-            .and_then(|it| Bytes::read(it).ok())
-            .map(|it| as_f64(it.0)),
+        Unit::Bytes => text.and_then(|it| Bytes::read(it).ok()).map(|it| as_f64(it.0)),
         Unit::Usd => text
             .and_then(|it| it.strip_prefix('$'))
             .filter(|it| it.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
@@ -174,12 +163,7 @@ pub(crate) fn check(scenario: &Scenario, names: &Names) -> Vec<Finding> {
 }
 
 fn finding(path: Path, message: String, help: Option<String>) -> Finding {
-    Finding {
-        path,
-        message,
-        help,
-        severity: Severity::Error,
-    }
+    Finding { path, message, help, severity: Severity::Error }
 }
 
 fn check_claim(path: &Path, claim: &Claim, names: &Names, findings: &mut Vec<Finding>) {
@@ -213,11 +197,7 @@ fn check_claim(path: &Path, claim: &Claim, names: &Names, findings: &mut Vec<Fin
 fn check_run(path: Path, run: &str, names: &Names, findings: &mut Vec<Finding>) {
     if !names.runs.has(run) {
         let help = nearest::help(run, names.runs.iter());
-        findings.push(finding(
-            path,
-            format!("there is no run `{}`", shortened(run)),
-            help,
-        ));
+        findings.push(finding(path, format!("there is no run `{}`", shortened(run)), help));
     }
 }
 
@@ -329,14 +309,7 @@ fn judge(claim: &Claim, results: &[RunResult]) -> Outcome {
         Some(measured) if holds(op, measured.as_f64(), &bound) => Verdict::Pass,
         Some(_) | None => Verdict::Fail,
     };
-    Outcome {
-        run: run.to_owned(),
-        metric: metric.to_owned(),
-        op,
-        bound,
-        measured,
-        verdict,
-    }
+    Outcome { run: run.to_owned(), metric: metric.to_owned(), op, bound, measured, verdict }
 }
 
 fn holds(op: Op, measured: f64, bound: &Bound) -> bool {

@@ -53,19 +53,11 @@ pub enum Kind {
 pub struct Setting(pub u64);
 
 const fn knob(name: &'static str, kind: Kind, default: &'static str) -> Knob {
-    Knob {
-        name,
-        kind,
-        default,
-        only: None,
-    }
+    Knob { name, kind, default, only: None }
 }
 
 const fn only(version: KclVersion, knob: Knob) -> Knob {
-    Knob {
-        only: Some(version),
-        ..knob
-    }
+    Knob { only: Some(version), ..knob }
 }
 
 const HOUR: Dur = Dur::secs(3_600);
@@ -75,36 +67,16 @@ pub const KPL: Library = Library {
     name: "KPL",
     modelled: &[
         knob("AggregationEnabled", Kind::Flag, "true"),
-        knob(
-            "AggregationMaxCount",
-            Kind::Count(1, u32::MAX as u64),
-            "4294967295",
-        ),
-        knob(
-            "AggregationMaxSize",
-            Kind::Size(Bytes(64), Bytes(1 << 20)),
-            "50KiB",
-        ),
+        knob("AggregationMaxCount", Kind::Count(1, u32::MAX as u64), "4294967295"),
+        knob("AggregationMaxSize", Kind::Size(Bytes(64), Bytes(1 << 20)), "50KiB"),
         knob("CollectionMaxCount", Kind::Count(1, 500), "500"),
-        knob(
-            "CollectionMaxSize",
-            Kind::Size(Bytes(52_224), Bytes(10 << 20)),
-            "5MiB",
-        ),
+        knob("CollectionMaxSize", Kind::Size(Bytes(52_224), Bytes(10 << 20)), "5MiB"),
         knob("FailIfThrottled", Kind::Flag, "false"),
         knob("MaxConnections", Kind::Count(1, 256), "24"),
         knob("RateLimit", Kind::Percent(1, 1_000_000), "150%"),
         knob("RecordMaxBufferedTime", Kind::Time(Dur(0), HOUR), "100ms"),
-        knob(
-            "RecordTtl",
-            Kind::Time(Dur::millis(100), Dur::secs(31 * 86_400)),
-            "30s",
-        ),
-        knob(
-            "RequestTimeout",
-            Kind::Time(Dur::millis(100), Dur::secs(600)),
-            "6s",
-        ),
+        knob("RecordTtl", Kind::Time(Dur::millis(100), Dur::secs(31 * 86_400)), "30s"),
+        knob("RequestTimeout", Kind::Time(Dur::millis(100), Dur::secs(600)), "6s"),
     ],
     known: &[
         "CaCertPath",
@@ -149,45 +121,19 @@ pub const KCL: Library = Library {
     name: "KCL",
     modelled: &[
         knob("failoverTimeMillis", Kind::Time(Dur::secs(1), HOUR), "10s"),
-        knob(
-            "maxLeasesForWorker",
-            Kind::Count(1, i32::MAX as u64),
-            "2147483647",
-        ),
-        only(
-            KclVersion::V2,
-            knob("maxLeasesToStealAtOneTime", Kind::Count(1, 10_000), "1"),
-        ),
-        knob(
-            "parentShardPollIntervalMillis",
-            Kind::Time(Dur::millis(100), HOUR),
-            "10s",
-        ),
+        knob("maxLeasesForWorker", Kind::Count(1, i32::MAX as u64), "2147483647"),
+        only(KclVersion::V2, knob("maxLeasesToStealAtOneTime", Kind::Count(1, 10_000), "1")),
+        knob("parentShardPollIntervalMillis", Kind::Time(Dur::millis(100), HOUR), "10s"),
         knob("maxRecords", Kind::Count(1, 10_000), "10000"),
-        knob(
-            "idleTimeBetweenReadsInMillis",
-            Kind::Time(Dur::millis(1), HOUR),
-            "1s500ms",
-        ),
+        knob("idleTimeBetweenReadsInMillis", Kind::Time(Dur::millis(1), HOUR), "1s500ms"),
         only(
             KclVersion::V3,
-            knob(
-                "leaseAssignmentStrategy",
-                Kind::Choice(STRATEGIES),
-                "WORKER_UTILIZATION_AWARE",
-            ),
+            knob("leaseAssignmentStrategy", Kind::Choice(STRATEGIES), "WORKER_UTILIZATION_AWARE"),
         ),
+        only(KclVersion::V3, knob("isGracefulLeaseHandoffEnabled", Kind::Flag, "true")),
         only(
             KclVersion::V3,
-            knob("isGracefulLeaseHandoffEnabled", Kind::Flag, "true"),
-        ),
-        only(
-            KclVersion::V3,
-            knob(
-                "gracefulLeaseHandoffTimeoutMillis",
-                Kind::Time(Dur(0), HOUR),
-                "30s",
-            ),
+            knob("gracefulLeaseHandoffTimeoutMillis", Kind::Time(Dur(0), HOUR), "30s"),
         ),
     ],
     known: &[
@@ -292,11 +238,7 @@ impl Knob {
         let bare = bare.and_then(|millis| millis.checked_mul(1_000_000));
         let nanos = written.map(|dur| dur.0).or(bare);
         between(nanos, low.0, high.0).ok_or_else(|| {
-            let bare = if bare_allowed {
-                " (a bare number is milliseconds)"
-            } else {
-                ""
-            };
+            let bare = if bare_allowed { " (a bare number is milliseconds)" } else { "" };
             format!("expected a duration from \"{low}\" to \"{high}\"{bare}, got {value}")
         })
     }
@@ -306,10 +248,10 @@ impl Knob {
     pub fn default_value(&self) -> ConfigValue {
         match self.kind {
             Kind::Flag => ConfigValue::Bool(self.default == "true"),
-            Kind::Count(..) => self.default.parse().map_or_else(
-                |_| ConfigValue::Text(self.default.to_owned()),
-                ConfigValue::Whole,
-            ),
+            Kind::Count(..) => self
+                .default
+                .parse()
+                .map_or_else(|_| ConfigValue::Text(self.default.to_owned()), ConfigValue::Whole),
             Kind::Percent(..) | Kind::Time(..) | Kind::Size(..) | Kind::Choice(_) => {
                 ConfigValue::Text(self.default.to_owned())
             }
@@ -322,9 +264,7 @@ impl Knob {
 }
 
 fn between(value: Option<u64>, low: u64, high: u64) -> Option<Setting> {
-    value
-        .filter(|value| (low..=high).contains(value))
-        .map(Setting)
+    value.filter(|value| (low..=high).contains(value)).map(Setting)
 }
 
 #[cfg(test)]
@@ -337,10 +277,7 @@ mod tests {
             let setting = knob.read(&knob.default_value());
             assert!(setting.is_ok(), "{}: {setting:?}", knob.name);
             if let Kind::Time(..) = knob.kind {
-                assert_eq!(
-                    knob.default.parse::<Dur>().unwrap().to_string(),
-                    knob.default
-                );
+                assert_eq!(knob.default.parse::<Dur>().unwrap().to_string(), knob.default);
             }
         }
     }

@@ -111,10 +111,8 @@ pub fn load_bytes(
         Ok(text) => load(file_name, text, sets, read_file),
         Err(wrong) => {
             let mut problem = error(&Path::default(), 0..0, String::new());
-            problem.message = format!(
-                "the file is not UTF-8 text from byte {}",
-                wrong.valid_up_to()
-            );
+            problem.message =
+                format!("the file is not UTF-8 text from byte {}", wrong.valid_up_to());
             problem.span = None;
             Err(Problems::new(file_name, "", vec![problem]))
         }
@@ -220,10 +218,8 @@ impl Loader<'_> {
     }
 
     fn variants(&mut self, baseline: &Scenario) -> Vec<Variant> {
-        let mut variants = vec![Variant {
-            name: "baseline".to_owned(),
-            scenario: baseline.clone(),
-        }];
+        let mut variants =
+            vec![Variant { name: "baseline".to_owned(), scenario: baseline.clone() }];
         let count: usize = baseline.mitigations.values().map(Vec::len).sum();
         if count > MAX_CHANGES {
             let message = format!("{count} changes are beyond the limit of {MAX_CHANGES}");
@@ -256,10 +252,7 @@ impl Loader<'_> {
             if changes.is_empty() && !self.unread.iter().any(|it| it.is_within(&path)) {
                 self.problem(&path, format!("`{}` changes nothing", shortened(name)));
             }
-            variants.push(Variant {
-                name: name.clone(),
-                scenario,
-            });
+            variants.push(Variant { name: name.clone(), scenario });
         }
         variants
     }
@@ -459,11 +452,7 @@ fn caused_by_set(cause: &Cause, path: &Path, message: String, of_path: bool) -> 
         return error(path, 0..0, message);
     };
     let text = format!("{at}={value}");
-    let span = if of_path {
-        0..at.len()
-    } else {
-        at.len() + 1..text.len()
-    };
+    let span = if of_path { 0..at.len() } else { at.len() + 1..text.len() };
     Problem {
         path: path.to_string(),
         message,
@@ -477,15 +466,9 @@ fn caused_by_set(cause: &Cause, path: &Path, message: String, of_path: bool) -> 
 /// Where a mitigation's change says what a finding is about, and whether it says it itself.
 fn place_of(path: &Path, change: &Change, finding: &Path) -> (Path, bool) {
     let inside = match (change, finding.0.as_slice()) {
-        (
-            Change::At(..),
-            [
-                Step::Name(section),
-                Step::Index(_),
-                Step::Name(field),
-                rest @ ..,
-            ],
-        ) if section == "timeline" => {
+        (Change::At(..), [Step::Name(section), Step::Index(_), Step::Name(field), rest @ ..])
+            if section == "timeline" =>
+        {
             let place = usize::from(field != "at");
             let mut path = path.index(place);
             path.0.extend(rest.iter().cloned());
@@ -520,11 +503,7 @@ fn changed(scenario: &Scenario, change: &Change) -> Result<Scenario, SetError> {
         }),
         Change::At(at, what) => {
             let mut scenario = scenario.clone();
-            scenario.timeline.push(Planned {
-                at: *at,
-                lasts: None,
-                what: what.clone(),
-            });
+            scenario.timeline.push(Planned { at: *at, lasts: None, what: what.clone() });
             Ok(scenario)
         }
     }
@@ -564,10 +543,7 @@ mod tests {
         let timeline = &split.scenario.timeline;
         assert_eq!(timeline.len(), 2);
         assert_eq!(timeline[0], loaded.scenario.timeline[0]);
-        assert_eq!(
-            timeline[1].what,
-            Happening::SplitHottestShard("clicks".into())
-        );
+        assert_eq!(timeline[1].what, Happening::SplitHottestShard("clicks".into()));
         assert_eq!(timeline[1].at.to_string(), "8m");
     }
 
@@ -576,11 +552,7 @@ mod tests {
         let sets = [("producers.web.instances".to_owned(), "2".to_owned())];
         let loaded = load("x.ron", GOOD, &sets, &no_file).unwrap();
         for variant in &loaded.variants {
-            assert_eq!(
-                variant.scenario.producers["web"].instances, 2,
-                "{}",
-                variant.name
-            );
+            assert_eq!(variant.scenario.producers["web"].instances, 2, "{}", variant.name);
         }
     }
 
@@ -594,18 +566,10 @@ mod tests {
         let loaded = load("x.ron", &text, &[], &read).unwrap();
         let world = loaded.lower(&loaded.variants[0], 1);
         // Millionths of a record per second.
-        let rates: Vec<_> = world.producers[0]
-            .rate
-            .knots
-            .iter()
-            .map(|it| it.1)
-            .collect();
+        let rates: Vec<_> = world.producers[0].rate.knots.iter().map(|it| it.1).collect();
         assert_eq!(rates, [100_000_000, 200_000_000]);
         let problems = load("x.ron", &text, &[], &no_file).unwrap_err();
-        assert_eq!(
-            problems.list[0].message,
-            "cannot use `rates/web.csv`: no such file"
-        );
+        assert_eq!(problems.list[0].message, "cannot use `rates/web.csv`: no such file");
     }
 
     #[test]
@@ -614,10 +578,7 @@ mod tests {
             let text = GOOD.replacen("producers.web.salt", path, 1);
             let problems = load("x.ron", &text, &[], &no_file).unwrap_err();
             let message = &problems.list[0].message;
-            assert!(
-                message.starts_with("all runs of a scenario share its"),
-                "{message}"
-            );
+            assert!(message.starts_with("all runs of a scenario share its"), "{message}");
         }
         let text = GOOD.replacen(
             "SplitHottestShard(\"clicks\")",

@@ -42,12 +42,8 @@ pub fn lower(
         duration: scenario.duration.sim(),
         resolution,
         streams: streams.map(|(name, system)| stream(name, system)).collect(),
-        producers: producers
-            .map(|(name, it)| producer(scenario, name, it, profiles))
-            .collect(),
-        consumers: consumers
-            .map(|(name, it)| consumer(scenario, name, it))
-            .collect(),
+        producers: producers.map(|(name, it)| producer(scenario, name, it, profiles)).collect(),
+        consumers: consumers.map(|(name, it)| consumer(scenario, name, it)).collect(),
         timeline: scenario
             .timeline
             .iter()
@@ -81,11 +77,7 @@ fn stream(name: &str, system: &System) -> sim::StreamConfig {
 
 /// N-W-5: with large records a shard's bucket holds ten seconds of its rate.
 fn burst_bytes(kinesis: &Kinesis) -> u64 {
-    if kinesis.max_record_size > defaults::max_record_size() {
-        10 << 20
-    } else {
-        1 << 20
-    }
+    if kinesis.max_record_size > defaults::max_record_size() { 10 << 20 } else { 1 << 20 }
 }
 
 fn capacity(capacity: &Capacity) -> sim::Capacity {
@@ -123,9 +115,7 @@ fn producer(
         },
         record_size: record_size(&producer.record_size),
         keys: keys(&producer.keys),
-        hot_keys: hot_keys
-            .map(|(key, share)| (key.clone(), share.0))
-            .collect(),
+        hot_keys: hot_keys.map(|(key, share)| (key.clone(), share.0)).collect(),
         salt: producer.salt,
         client: match &producer.client {
             Client::Kpl(kpl) => sim::ClientConfig::Kpl(kpl_config(kpl)),
@@ -141,10 +131,9 @@ fn bytes_32(bytes: crate::units::Bytes) -> u32 {
 fn record_size(size: &RecordSize) -> sim::SizeDistribution {
     match size {
         RecordSize::Fixed(size) => sim::SizeDistribution::Fixed(bytes_32(*size)),
-        RecordSize::Uniform { min, max } => sim::SizeDistribution::Uniform {
-            min: bytes_32(*min),
-            max: bytes_32(*max),
-        },
+        RecordSize::Uniform { min, max } => {
+            sim::SizeDistribution::Uniform { min: bytes_32(*min), max: bytes_32(*max) }
+        }
         RecordSize::LogNormal { median, sigma, max } => sim::SizeDistribution::LogNormal {
             median: bytes_32(*median),
             sigma: *sigma,
@@ -156,24 +145,14 @@ fn record_size(size: &RecordSize) -> sim::SizeDistribution {
 fn keys(keys: &Keys) -> sim::KeyDistribution {
     match keys {
         Keys::Random => sim::KeyDistribution::Random,
-        Keys::Uniform { prefix, keys } => sim::KeyDistribution::Uniform {
-            prefix: prefix.clone(),
-            keys: *keys,
-        },
-        Keys::Zipf {
-            prefix,
-            keys,
-            exponent,
-        } => sim::KeyDistribution::Zipf {
-            prefix: prefix.clone(),
-            keys: *keys,
-            exponent: *exponent,
-        },
+        Keys::Uniform { prefix, keys } => {
+            sim::KeyDistribution::Uniform { prefix: prefix.clone(), keys: *keys }
+        }
+        Keys::Zipf { prefix, keys, exponent } => {
+            sim::KeyDistribution::Zipf { prefix: prefix.clone(), keys: *keys, exponent: *exponent }
+        }
         Keys::HashKeys(hash_keys) => sim::KeyDistribution::HashKeys(
-            hash_keys
-                .iter()
-                .filter_map(|key| key.parse().ok())
-                .collect(),
+            hash_keys.iter().filter_map(|key| key.parse().ok()).collect(),
         ),
     }
 }
@@ -227,9 +206,9 @@ fn consumer(scenario: &Scenario, name: &str, consumer: &Consumer) -> sim::KclCon
         },
         retrieval: match kcl.retrieval {
             Retrieval::FanOut => sim::Retrieval::FanOut,
-            Retrieval::Polling => sim::Retrieval::Polling {
-                idle_time_between_reads: idle_time(kcl).sim(),
-            },
+            Retrieval::Polling => {
+                sim::Retrieval::Polling { idle_time_between_reads: idle_time(kcl).sim() }
+            }
         },
         service: match kcl.service_time {
             ServiceTime::Fixed(time) => sim::ServiceTime::Fixed(time.sim()),
@@ -277,48 +256,32 @@ fn fault(scenario: &Scenario, what: &Happening) -> Option<sim::Happening> {
     let of_producer = |name: &str| index(&scenario.producers, name);
     let of_consumer = |name: &str| index(&scenario.consumers, name);
     Some(match what {
-        Happening::HotKey {
-            producer,
-            key,
-            share,
-        } => To::HotKey {
-            producer: of_producer(producer),
-            key: key.clone(),
-            share_ppm: share.0,
-        },
-        Happening::RateFactor {
-            producer,
-            factor,
-            ramp,
-        } => To::RateFactor {
+        Happening::HotKey { producer, key, share } => {
+            To::HotKey { producer: of_producer(producer), key: key.clone(), share_ppm: share.0 }
+        }
+        Happening::RateFactor { producer, factor, ramp } => To::RateFactor {
             producer: of_producer(producer),
             factor_ppm: factor.0,
             ramp: ramp.sim(),
         },
-        Happening::SlowConsumer { consumer, factor } => To::SlowConsumer {
-            consumer: of_consumer(consumer),
-            factor_ppm: factor.0,
-        },
-        Happening::KillWorkers { consumer, workers } => To::KillWorkers {
-            consumer: of_consumer(consumer),
-            workers: *workers,
-        },
-        Happening::PauseWorkers { consumer, workers } => To::PauseWorkers {
-            consumer: of_consumer(consumer),
-            workers: *workers,
-        },
-        Happening::ThrottleApi { stream, share } => To::ThrottleApi {
-            stream: of_stream(stream),
-            share_ppm: share.0,
-        },
-        Happening::ExpireIterators { stream, share } => To::ExpireIterators {
-            stream: of_stream(stream),
-            share_ppm: share.0,
-        },
-        Happening::LoseAnswers { stream, share } => To::LoseAnswers {
-            stream: of_stream(stream),
-            share_ppm: share.0,
-        },
+        Happening::SlowConsumer { consumer, factor } => {
+            To::SlowConsumer { consumer: of_consumer(consumer), factor_ppm: factor.0 }
+        }
+        Happening::KillWorkers { consumer, workers } => {
+            To::KillWorkers { consumer: of_consumer(consumer), workers: *workers }
+        }
+        Happening::PauseWorkers { consumer, workers } => {
+            To::PauseWorkers { consumer: of_consumer(consumer), workers: *workers }
+        }
+        Happening::ThrottleApi { stream, share } => {
+            To::ThrottleApi { stream: of_stream(stream), share_ppm: share.0 }
+        }
+        Happening::ExpireIterators { stream, share } => {
+            To::ExpireIterators { stream: of_stream(stream), share_ppm: share.0 }
+        }
+        Happening::LoseAnswers { stream, share } => {
+            To::LoseAnswers { stream: of_stream(stream), share_ppm: share.0 }
+        }
         Happening::SplitShard { .. }
         | Happening::SplitHottestShard(_)
         | Happening::MergeShards { .. }
@@ -336,42 +299,28 @@ fn action(scenario: &Scenario, what: &Happening) -> Option<sim::Happening> {
     let of_stream = |name: &str| index(&scenario.systems, name);
     let of_consumer = |name: &str| index(&scenario.consumers, name);
     Some(match what {
-        Happening::SplitShard { stream, shard } => To::SplitShard {
-            stream: of_stream(stream),
-            shard: *shard,
-        },
-        Happening::SplitHottestShard(stream) => To::SplitHottestShard {
-            stream: of_stream(stream),
-        },
-        Happening::MergeShards {
-            stream,
-            shard,
-            adjacent,
-        } => To::MergeShards {
-            stream: of_stream(stream),
-            shard: *shard,
-            adjacent: *adjacent,
-        },
-        Happening::UpdateShardCount { stream, target } => To::UpdateShardCount {
-            stream: of_stream(stream),
-            target: *target,
-        },
-        Happening::SwitchMode(stream, mode) => To::SwitchMode {
-            stream: of_stream(stream),
-            capacity: capacity(mode),
-        },
-        Happening::WarmThroughput { stream, throughput } => To::WarmThroughput {
-            stream: of_stream(stream),
-            bytes_per_s: throughput.0,
-        },
-        Happening::AddWorkers { consumer, workers } => To::AddWorkers {
-            consumer: of_consumer(consumer),
-            workers: *workers,
-        },
-        Happening::StopWorkers { consumer, workers } => To::StopWorkers {
-            consumer: of_consumer(consumer),
-            workers: *workers,
-        },
+        Happening::SplitShard { stream, shard } => {
+            To::SplitShard { stream: of_stream(stream), shard: *shard }
+        }
+        Happening::SplitHottestShard(stream) => To::SplitHottestShard { stream: of_stream(stream) },
+        Happening::MergeShards { stream, shard, adjacent } => {
+            To::MergeShards { stream: of_stream(stream), shard: *shard, adjacent: *adjacent }
+        }
+        Happening::UpdateShardCount { stream, target } => {
+            To::UpdateShardCount { stream: of_stream(stream), target: *target }
+        }
+        Happening::SwitchMode(stream, mode) => {
+            To::SwitchMode { stream: of_stream(stream), capacity: capacity(mode) }
+        }
+        Happening::WarmThroughput { stream, throughput } => {
+            To::WarmThroughput { stream: of_stream(stream), bytes_per_s: throughput.0 }
+        }
+        Happening::AddWorkers { consumer, workers } => {
+            To::AddWorkers { consumer: of_consumer(consumer), workers: *workers }
+        }
+        Happening::StopWorkers { consumer, workers } => {
+            To::StopWorkers { consumer: of_consumer(consumer), workers: *workers }
+        }
         Happening::HotKey { .. }
         | Happening::RateFactor { .. }
         | Happening::SlowConsumer { .. }
@@ -416,9 +365,8 @@ pub(crate) fn parts(scenario: &Scenario, grid: Dur) -> u128 {
 fn parts_with(scenario: &Scenario, grid: Dur, flows: fn(&Producer) -> u32) -> u128 {
     let cells = u128::from(scenario.duration.0 / grid.0.max(1));
     let producers = scenario.producers.values();
-    let touched: u128 = producers
-        .map(|it| u128::from(flows(it)) * u128::from(shards_of(scenario, it)))
-        .sum();
+    let touched: u128 =
+        producers.map(|it| u128::from(flows(it)) * u128::from(shards_of(scenario, it))).sum();
     cells * touched
 }
 
@@ -447,11 +395,7 @@ fn flows(scenario: &Scenario) -> fn(&Producer) -> u32 {
         n if n <= MOST_FLOWS => n.max(1),
         _ => 1,
     };
-    if parts_with(scenario, Dur::millis(250), own) > MOST_PARTS {
-        |_| 1
-    } else {
-        own
-    }
+    if parts_with(scenario, Dur::millis(250), own) > MOST_PARTS { |_| 1 } else { own }
 }
 
 #[cfg(test)]
@@ -460,10 +404,7 @@ mod tests {
     use crate::load::{Loaded, load};
 
     fn loaded(sets: &[(&str, &str)]) -> Loaded {
-        let sets: Vec<_> = sets
-            .iter()
-            .map(|(a, b)| ((*a).into(), (*b).into()))
-            .collect();
+        let sets: Vec<_> = sets.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect();
         let text = include_str!("../tests/hot_key.ron");
         let loaded = load("hot_key.ron", text, &sets, &|_| Err("none".into()));
         loaded.unwrap_or_else(|problems| panic!("{problems}"))
@@ -487,10 +428,7 @@ mod tests {
         // Nine instances are one flow (D-11).
         assert_eq!(grid_ms(&[("producers.web.instances", "9")]), 10);
         // 3,600 s x 1,000 shards at 250 ms makes 14.4 M: the coarsest, and one flow (D-16).
-        let large = [
-            ("systems.clicks.capacity.shards", "1000"),
-            ("duration", "1h"),
-        ];
+        let large = [("systems.clicks.capacity.shards", "1000"), ("duration", "1h")];
         assert_eq!(grid_ms(&large), 250);
         assert_eq!(world(&large).producers[0].flows, 1);
     }
@@ -560,15 +498,10 @@ mod tests {
             let sets = [
                 ("consumers.profiles.retrieval", "Polling"),
                 ("consumers.profiles.version", version),
-                (
-                    "consumers.profiles.config.idleTimeBetweenReadsInMillis",
-                    config,
-                ),
+                ("consumers.profiles.config.idleTimeBetweenReadsInMillis", config),
             ];
             match world(&sets).consumers[0].retrieval {
-                sim::Retrieval::Polling {
-                    idle_time_between_reads,
-                } => idle_time_between_reads,
+                sim::Retrieval::Polling { idle_time_between_reads } => idle_time_between_reads,
                 sim::Retrieval::FanOut => panic!("fan-out"),
             }
         };
@@ -592,42 +525,15 @@ mod tests {
         let loaded = load("x.ron", text, &[], &|_| Err("none".into())).unwrap();
         let world = loaded.lower(&loaded.variants[0], 9);
         assert_eq!(world.seed, 9);
-        assert_eq!(
-            world
-                .producers
-                .iter()
-                .map(|it| it.stream)
-                .collect::<Vec<_>>(),
-            [0, 1]
-        );
+        assert_eq!(world.producers.iter().map(|it| it.stream).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(world.producers[0].hot_keys, [("k".to_owned(), 100_000)]);
-        assert_eq!(
-            world
-                .consumers
-                .iter()
-                .map(|it| it.stream)
-                .collect::<Vec<_>>(),
-            [1, 0]
-        );
+        assert_eq!(world.consumers.iter().map(|it| it.stream).collect::<Vec<_>>(), [1, 0]);
         // Without a sink nothing can be applied twice.
-        let idempotent: Vec<_> = world
-            .consumers
-            .iter()
-            .map(|it| it.sink_idempotent)
-            .collect();
+        let idempotent: Vec<_> = world.consumers.iter().map(|it| it.sink_idempotent).collect();
         assert_eq!(idempotent, [false, true]);
-        assert!(matches!(
-            world.timeline[0].what,
-            sim::Happening::SwitchMode { stream: 1, .. }
-        ));
-        let slow = sim::Happening::SlowConsumer {
-            consumer: 1,
-            factor_ppm: 2_500_000,
-        };
+        assert!(matches!(world.timeline[0].what, sim::Happening::SwitchMode { stream: 1, .. }));
+        let slow = sim::Happening::SlowConsumer { consumer: 1, factor_ppm: 2_500_000 };
         assert_eq!(world.timeline[1].what, slow);
-        assert!(matches!(
-            world.timeline[2].what,
-            sim::Happening::RateFactor { producer: 1, .. }
-        ));
+        assert!(matches!(world.timeline[2].what, sim::Happening::RateFactor { producer: 1, .. }));
     }
 }

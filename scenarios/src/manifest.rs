@@ -15,16 +15,8 @@ use crate::tree::{collect, to_tree};
 use crate::units::Dur;
 
 /// Sections that decide what a run does.
-const RUNNING: [&str; 8] = [
-    "duration",
-    "seed",
-    "resolution",
-    "systems",
-    "producers",
-    "consumers",
-    "sinks",
-    "timeline",
-];
+const RUNNING: [&str; 8] =
+    ["duration", "seed", "resolution", "systems", "producers", "consumers", "sinks", "timeline"];
 
 impl Loaded {
     /// The scenario as `manifest.json` holds it:
@@ -41,9 +33,8 @@ impl Loaded {
             provenance.insert(path.to_string(), json!(origin));
         }
         let runs = self.variants.iter().skip(1);
-        let runs: Map<_, _> = runs
-            .map(|variant| (variant.name.clone(), json!(self.differences(variant))))
-            .collect();
+        let runs: Map<_, _> =
+            runs.map(|variant| (variant.name.clone(), json!(self.differences(variant)))).collect();
         json!({
             "scenario": to_tree(&filled),
             "provenance": provenance,
@@ -89,10 +80,7 @@ impl Loaded {
             kinesis.reshard_time.get_or_insert(reshard_time);
         }
         for producer in scenario.producers.values_mut() {
-            if let RateShape::Diurnal {
-                period, peak_at, ..
-            } = &mut producer.rate
-            {
+            if let RateShape::Diurnal { period, peak_at, .. } = &mut producer.rate {
                 peak_at.get_or_insert(Dur(period.0 / 2));
             }
             if let Client::Kpl(kpl) = &mut producer.client {
@@ -135,10 +123,7 @@ mod tests {
     use crate::load::load;
 
     fn loaded(sets: &[(&str, &str)]) -> Loaded {
-        let sets: Vec<_> = sets
-            .iter()
-            .map(|(a, b)| ((*a).into(), (*b).into()))
-            .collect();
+        let sets: Vec<_> = sets.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect();
         let text = include_str!("../tests/hot_key.ron");
         load("hot_key.ron", text, &sets, &|_| Err("none".into())).unwrap()
     }
@@ -152,14 +137,8 @@ mod tests {
         assert_eq!(provenance["systems.clicks.put_latency"], "default");
         assert_eq!(provenance[format!("{web}.instances")], "set");
         assert_eq!(provenance[format!("{web}.rate")], "file");
-        assert_eq!(
-            provenance[format!("{web}.client.config.RecordMaxBufferedTime")],
-            "file"
-        );
-        assert_eq!(
-            provenance[format!("{web}.client.config.RateLimit")],
-            "default"
-        );
+        assert_eq!(provenance[format!("{web}.client.config.RecordMaxBufferedTime")], "file");
+        assert_eq!(provenance[format!("{web}.client.config.RateLimit")], "default");
         assert_eq!(provenance["timeline[0].what.share"], "file");
     }
 

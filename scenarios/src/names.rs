@@ -17,10 +17,7 @@ pub(crate) struct Section {
 
 impl Section {
     fn of<T>(names: &Named<T>) -> Self {
-        Self {
-            names: names.keys().cloned().collect(),
-            unread: false,
-        }
+        Self { names: names.keys().cloned().collect(), unread: false }
     }
 
     /// Whether a reference to that name may stand.
@@ -81,9 +78,7 @@ impl Names {
             if let Kind::Map(entries) = &found.node.kind
                 && found.depth == 1
             {
-                section
-                    .names
-                    .extend(entries.iter().map(|it| it.key.clone()));
+                section.names.extend(entries.iter().map(|it| it.key.clone()));
             }
         }
         self

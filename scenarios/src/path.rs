@@ -78,8 +78,7 @@ pub fn parse_path(text: &str) -> Result<Path, String> {
         let (part, next) = if swallow {
             (rest, None)
         } else {
-            rest.split_once('.')
-                .map_or((rest, None), |(part, next)| (part, Some(next)))
+            rest.split_once('.').map_or((rest, None), |(part, next)| (part, Some(next)))
         };
         if swallow {
             if part.is_empty() {
@@ -88,10 +87,7 @@ pub fn parse_path(text: &str) -> Result<Path, String> {
             return Ok(path.name(part));
         }
         let mut pieces = part.split('[');
-        let name = pieces
-            .next()
-            .filter(|name| !name.is_empty())
-            .ok_or_else(wrong)?;
+        let name = pieces.next().filter(|name| !name.is_empty()).ok_or_else(wrong)?;
         path = match (name.parse::<usize>(), path.0.is_empty()) {
             (Ok(index), false) => path.index(index),
             _ => path.name(name),

@@ -28,12 +28,7 @@ pub fn profile(shape: &RateShape, duration: Dur, profiles: &Profiles) -> RatePro
         RateShape::Steps(points) => steps(&mut knots, points),
         RateShape::Ramps(points) => knots.clone_from(points),
         RateShape::Spikes { base, spikes } => with_spikes(&mut knots, *base, spikes),
-        RateShape::Diurnal {
-            mean,
-            amplitude,
-            period,
-            peak_at,
-        } => {
+        RateShape::Diurnal { mean, amplitude, period, peak_at } => {
             let peak_at = peak_at.unwrap_or(Dur(period.0 / 2));
             let wave = Wave {
                 mean: *mean,
@@ -49,9 +44,7 @@ pub fn profile(shape: &RateShape, duration: Dur, profiles: &Profiles) -> RatePro
         knots.push((Dur(0), Rate(0)));
     }
     let knots = knots.into_iter();
-    RateProfile {
-        knots: knots.map(|(at, rate)| (SimTime(at.0), rate.0)).collect(),
-    }
+    RateProfile { knots: knots.map(|(at, rate)| (SimTime(at.0), rate.0)).collect() }
 }
 
 fn steps(knots: &mut Vec<(Dur, Rate)>, points: &[(Dur, Rate)]) {
@@ -151,10 +144,7 @@ pub fn read_csv(text: &str) -> Result<Vec<(Dur, Rate)>, String> {
         }
         let columns: Vec<_> = line.split(',').map(str::trim).collect();
         let [time, rate] = columns.as_slice() else {
-            return Err(format!(
-                "line {number}: expected two columns, got {}",
-                columns.len()
-            ));
+            return Err(format!("line {number}: expected two columns, got {}", columns.len()));
         };
         let point = csv_time(time).zip(csv_rate(rate));
         let Some(point) = point else {
@@ -178,9 +168,7 @@ pub fn read_csv(text: &str) -> Result<Vec<(Dur, Rate)>, String> {
 }
 
 fn csv_time(text: &str) -> Option<Dur> {
-    Dur::read(text)
-        .or_else(|_| Dur::read(&format!("{text}s")))
-        .ok()
+    Dur::read(text).or_else(|_| Dur::read(&format!("{text}s"))).ok()
 }
 
 fn csv_rate(text: &str) -> Option<Rate> {
@@ -226,15 +214,8 @@ mod tests {
 
     #[test]
     fn a_spike_adds_its_height_times_its_length() {
-        let spikes = vec![Spike {
-            at: dur("5s"),
-            lasts: dur("2s"),
-            rate: rate("110/s"),
-        }];
-        let shape = RateShape::Spikes {
-            base: rate("10/s"),
-            spikes,
-        };
+        let spikes = vec![Spike { at: dur("5s"), lasts: dur("2s"), rate: rate("110/s") }];
+        let shape = RateShape::Spikes { base: rate("10/s"), spikes };
         assert_eq!(records(&shape, "20s"), 20 * 10 + 2 * 100);
     }
 

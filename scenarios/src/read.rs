@@ -45,12 +45,8 @@ pub(crate) fn error(path: &Path, span: Range<usize>, message: String) -> Problem
 
 /// Reads a text as far as possible.
 pub(crate) fn parse(text: &str) -> Parsed {
-    let mut parsed = Parsed {
-        scenario: None,
-        scan: None,
-        problems: Vec::new(),
-        blanked: Vec::new(),
-    };
+    let mut parsed =
+        Parsed { scenario: None, scan: None, problems: Vec::new(), blanked: Vec::new() };
     if let Some(problem) = not_a_scenario(text) {
         parsed.problems.push(problem);
         return parsed;
@@ -92,10 +88,7 @@ fn not_a_scenario(text: &str) -> Option<Problem> {
     let size = Bytes(u64::try_from(text.len()).unwrap_or(u64::MAX));
     if size > MAX_FILE {
         return refuse(
-            format!(
-                "the file has {} bytes, which is beyond the limit of {MAX_FILE}",
-                size.0
-            ),
+            format!("the file has {} bytes, which is beyond the limit of {MAX_FILE}", size.0),
             None,
         );
     }
@@ -133,25 +126,14 @@ impl Reader<'_> {
     fn commas_and_names(&mut self) {
         for &place in &self.scan.missing_commas {
             let parts = self.scan.parts_at(place.saturating_sub(1));
-            let path = parts
-                .last()
-                .map(|part| part.path.clone())
-                .unwrap_or_default();
+            let path = parts.last().map(|part| part.path.clone()).unwrap_or_default();
             let mark = place.saturating_sub(1)..place;
-            let mark = if self.text.get(mark.clone()).is_some() {
-                mark
-            } else {
-                place..place
-            };
+            let mark = if self.text.get(mark.clone()).is_some() { mark } else { place..place };
             let mut problem = error(&path, mark, "expected a comma after this".to_owned());
             problem.help = Some("a list, map or struct separates its parts by `,`".to_owned());
             self.parsed.problems.push(problem);
             // A space becomes the comma, so that reading can go on and no place moves.
-            if self
-                .working
-                .get(place..)
-                .is_some_and(|it| it.starts_with(char::is_whitespace))
-            {
+            if self.working.get(place..).is_some_and(|it| it.starts_with(char::is_whitespace)) {
                 self.overwrite(place..place + 1, ",");
             }
         }
@@ -210,14 +192,10 @@ impl Reader<'_> {
         let innermost = parts.last().cloned().unwrap_or_else(|| self.root());
         match code {
             ron::Error::MissingStructField { field, .. } => self.missing(field, offset),
-            ron::Error::NoSuchStructField {
-                expected,
-                found,
-                outer,
-            } => self.unknown_field(&parts, offset, found, expected, outer.as_deref()),
-            ron::Error::NoSuchEnumVariant {
-                expected, found, ..
-            } => Diagnosis {
+            ron::Error::NoSuchStructField { expected, found, outer } => {
+                self.unknown_field(&parts, offset, found, expected, outer.as_deref())
+            }
+            ron::Error::NoSuchEnumVariant { expected, found, .. } => Diagnosis {
                 mark: self.word_at(offset, found),
                 message: Some(format!("unknown variant `{}`", shortened(found))),
                 help: nearest::help(found, expected.iter().copied()),
@@ -225,10 +203,7 @@ impl Reader<'_> {
             },
             ron::Error::ExpectedDifferentStructName { expected, found } => Diagnosis {
                 mark: self.word_at(offset, found),
-                message: Some(format!(
-                    "expected `{expected}(..)`, got `{}`",
-                    shortened(found)
-                )),
+                message: Some(format!("expected `{expected}(..)`, got `{}`", shortened(found))),
                 help: None,
                 part: innermost,
             },
@@ -260,10 +235,7 @@ impl Reader<'_> {
         outer: Option<&str>,
     ) -> Diagnosis {
         let part = parts.iter().rev().find(|part| self.key_is(part, found));
-        let part = part
-            .or(parts.last())
-            .cloned()
-            .unwrap_or_else(|| self.root());
+        let part = part.or(parts.last()).cloned().unwrap_or_else(|| self.root());
         // What was meant is not to be reported as missing, too.
         if let Some(meant) = nearest::nearest(found, expected.iter().copied()) {
             let mut path = part.path.clone();
@@ -331,21 +303,14 @@ impl Reader<'_> {
         // The error stands at the closing bracket, which belongs to the part that lacks the field.
         let parts = self.scan.parts_at(offset);
         let inside = |part: &Part| part.value.start <= offset && offset < part.value.end;
-        let part = parts
-            .into_iter()
-            .rev()
-            .find(inside)
-            .unwrap_or_else(|| self.root());
+        let part = parts.into_iter().rev().find(inside).unwrap_or_else(|| self.root());
         let known = self.parsed.blanked.contains(&part.path.name(field));
         let key = if part.whole.start == part.value.start {
             let text = self.text.get(part.value.clone()).unwrap_or("");
             let first_line = text.lines().next().map_or(0, str::len);
             part.value.start..part.value.start + first_line
         } else {
-            let key = self
-                .text
-                .get(part.whole.start..part.value.start)
-                .unwrap_or("");
+            let key = self.text.get(part.whole.start..part.value.start).unwrap_or("");
             let key = key.trim_end().trim_end_matches(':').trim_end();
             part.whole.start..part.whole.start + key.len()
         };
@@ -364,16 +329,9 @@ impl Reader<'_> {
 
     fn word_at(&self, offset: usize, word: &str) -> Range<usize> {
         let rest = self.text.get(offset..).unwrap_or("");
-        let place = rest
-            .find(word)
-            .filter(|at| *at <= 2)
-            .map_or(offset, |at| offset + at);
+        let place = rest.find(word).filter(|at| *at <= 2).map_or(offset, |at| offset + at);
         let end = (place + word.len()).min(self.text.len());
-        if self.text.get(place..end).is_some() {
-            place..end
-        } else {
-            offset..offset
-        }
+        if self.text.get(place..end).is_some() { place..end } else { offset..offset }
     }
 
     /// What to underline: a leaf whole, of anything else the innermost token.
@@ -428,11 +386,7 @@ impl Reader<'_> {
             return;
         };
         let keep_lines = |byte: u8| {
-            if byte == b'\n' && with == " " {
-                "\n"
-            } else {
-                with
-            }
+            if byte == b'\n' && with == " " { "\n" } else { with }
         };
         let new: String = old.bytes().map(keep_lines).collect();
         self.working.replace_range(span, &new);

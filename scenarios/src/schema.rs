@@ -364,11 +364,7 @@ pub struct RetryFailed {
 
 impl Default for RetryFailed {
     fn default() -> Self {
-        Self {
-            attempts: 3,
-            base: Dur::millis(100),
-            ceiling: Dur::secs(1),
-        }
+        Self { attempts: 3, base: Dur::millis(100), ceiling: Dur::secs(1) }
     }
 }
 
@@ -466,17 +462,10 @@ pub struct Planned {
 /// A fault or an operator action; see [`sim_core::config::Happening`] for what each does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(
-    missing_docs,
-    reason = "fields are named as in sim_core::config::Happening"
-)]
+#[expect(missing_docs, reason = "fields are named as in sim_core::config::Happening")]
 pub enum Happening {
     /// Fault: a key takes a share of a producer's records.
-    HotKey {
-        producer: String,
-        key: String,
-        share: Share,
-    },
+    HotKey { producer: String, key: String, share: Share },
     /// Fault: a producer's rate is multiplied.
     RateFactor {
         producer: String,
@@ -501,20 +490,13 @@ pub enum Happening {
     /// Action: split the shard that was written most in the last minute.
     SplitHottestShard(String),
     /// Action: merge two adjacent shards.
-    MergeShards {
-        stream: String,
-        shard: u32,
-        adjacent: u32,
-    },
+    MergeShards { stream: String, shard: u32, adjacent: u32 },
     /// Action: UpdateShardCount.
     UpdateShardCount { stream: String, target: u32 },
     /// Action: switch the capacity mode.
     SwitchMode(String, Capacity),
     /// Action: UpdateStreamWarmThroughput.
-    WarmThroughput {
-        stream: String,
-        throughput: ByteRate,
-    },
+    WarmThroughput { stream: String, throughput: ByteRate },
     /// Action: start more workers.
     AddWorkers { consumer: String, workers: u32 },
     /// Action: stop workers cleanly; with `for`, replacements start after it.
@@ -564,21 +546,13 @@ impl ConfigValue {
     /// Its text, if it is text.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
-        if let Self::Text(text) = self {
-            Some(text)
-        } else {
-            None
-        }
+        if let Self::Text(text) = self { Some(text) } else { None }
     }
 
     /// Its number, if it is a whole one that is not negative.
     #[must_use]
     pub fn as_count(&self) -> Option<u64> {
-        if let Self::Whole(number) = self {
-            u64::try_from(*number).ok()
-        } else {
-            None
-        }
+        if let Self::Whole(number) = self { u64::try_from(*number).ok() } else { None }
     }
 }
 
@@ -640,9 +614,7 @@ fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     if number.is_finite() {
         Ok(number)
     } else {
-        Err(de::Error::custom(format!(
-            "expected a finite number, got {number}"
-        )))
+        Err(de::Error::custom(format!("expected a finite number, got {number}")))
     }
 }
 

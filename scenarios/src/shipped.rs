@@ -13,14 +13,8 @@ pub struct Shipped {
 
 /// All shipped scenarios, by name.
 pub const SHIPPED: &[Shipped] = &[
-    Shipped {
-        name: "hot_key",
-        text: include_str!("../hot_key.ron"),
-    },
-    Shipped {
-        name: "on_demand_ramp",
-        text: include_str!("../on_demand_ramp.ron"),
-    },
+    Shipped { name: "hot_key", text: include_str!("../hot_key.ron") },
+    Shipped { name: "on_demand_ramp", text: include_str!("../on_demand_ramp.ron") },
 ];
 
 /// A commented scenario to start from.
@@ -42,10 +36,7 @@ mod tests {
 
     #[test]
     fn every_shipped_file_and_the_template_check_clean_without_warnings() {
-        let template = Shipped {
-            name: "template",
-            text: TEMPLATE,
-        };
+        let template = Shipped { name: "template", text: TEMPLATE };
         for shipped in SHIPPED.iter().chain([&template]) {
             let file = format!("{}.ron", shipped.name);
             let loaded = load(&file, shipped.text, &[], &|_| Err("none".into()));

@@ -82,10 +82,7 @@ impl Expansion {
                 Kind::Word | Kind::Fields(..) | Kind::Tuple(..) | Kind::List(_) | Kind::Map(_) => {}
             }
         });
-        Self {
-            inserts,
-            assumed: None,
-        }
+        Self { inserts, assumed: None }
     }
 
     /// Fields for the scenario to have; `place` is that of its first field, the same each time.
@@ -99,11 +96,8 @@ impl Expansion {
         let mut out = String::with_capacity(text.len() + 16 * self.inserts.len());
         let mut inserted = Vec::new();
         let mut from = 0;
-        let is_blanked = |place: usize| {
-            blanked
-                .iter()
-                .any(|it| it.start <= place && place <= it.end)
-        };
+        let is_blanked =
+            |place: usize| blanked.iter().any(|it| it.start <= place && place <= it.end);
         let written_out = self.inserts.iter().filter(|it| !is_blanked(it.0));
         for (place, insert) in self.assumed.iter().chain(written_out) {
             out.push_str(text.get(from..*place).unwrap_or(""));
@@ -112,10 +106,7 @@ impl Expansion {
             from = *place;
         }
         out.push_str(text.get(from..).unwrap_or(""));
-        Expanded {
-            text: out,
-            inserted,
-        }
+        Expanded { text: out, inserted }
     }
 }
 
@@ -173,11 +164,7 @@ mod tests {
         let expanded = expanded(text);
         for token in ["producers", "rate", "\"1/s\"", "salt", "2)"] {
             let there = expanded.text.find(token).unwrap();
-            assert_eq!(
-                expanded.original(there),
-                text.find(token).unwrap(),
-                "{token}"
-            );
+            assert_eq!(expanded.original(there), text.find(token).unwrap(), "{token}");
         }
         assert_eq!(expanded.original(expanded.text.len()), text.len());
     }

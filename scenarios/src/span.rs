@@ -90,20 +90,12 @@ impl Scan {
     /// The value at a path, or the innermost one on the way to it.
     #[must_use]
     pub fn find(&self, path: &Path) -> Found<'_> {
-        let mut found = Found {
-            node: &self.root,
-            key: None,
-            depth: 0,
-        };
+        let mut found = Found { node: &self.root, key: None, depth: 0 };
         for step in &path.0 {
             let Some((node, key)) = found.node.child(step) else {
                 break;
             };
-            found = Found {
-                node,
-                key,
-                depth: found.depth + 1,
-            };
+            found = Found { node, key, depth: found.depth + 1 };
         }
         found
     }
@@ -202,11 +194,7 @@ impl Node {
                 let several = items.len() > 1;
                 let items = || items.iter().enumerate().rev();
                 if let Some((index, node)) = items().find(|(_, it)| reaches(&it.span)) {
-                    let path = if several {
-                        path.index(index)
-                    } else {
-                        path.clone()
-                    };
+                    let path = if several { path.index(index) } else { path.clone() };
                     node.parts_at(offset, &path, parts);
                 }
             }
@@ -256,11 +244,7 @@ impl Node {
 /// The place of the comma that follows a part, if one does.
 #[must_use]
 pub fn comma_after(text: &str, offset: usize) -> Option<usize> {
-    let mut scanner = Scanner {
-        text,
-        at: offset,
-        missing_commas: Vec::new(),
-    };
+    let mut scanner = Scanner { text, at: offset, missing_commas: Vec::new() };
     scanner.skip_space().ok()?;
     (scanner.peek() == Some(',')).then_some(scanner.at)
 }
@@ -270,11 +254,7 @@ pub fn comma_after(text: &str, offset: usize) -> Option<usize> {
 /// # Errors
 /// If brackets or quotes do not match, or it is nested too deeply.
 pub fn scan(text: &str) -> Result<Scan, ScanError> {
-    let mut scanner = Scanner {
-        text,
-        at: 0,
-        missing_commas: Vec::new(),
-    };
+    let mut scanner = Scanner { text, at: 0, missing_commas: Vec::new() };
     scanner.skip_attributes()?;
     scanner.skip_space()?;
     if scanner.at == text.len() {
@@ -288,10 +268,7 @@ pub fn scan(text: &str) -> Result<Scan, ScanError> {
             span: scanner.at..text.trim_end().len().max(scanner.at),
         });
     }
-    Ok(Scan {
-        root,
-        missing_commas: scanner.missing_commas,
-    })
+    Ok(Scan { root, missing_commas: scanner.missing_commas })
 }
 
 struct Scanner<'t> {
@@ -311,10 +288,7 @@ impl Scanner<'_> {
 
     fn error(&self, message: &str) -> ScanError {
         let width = self.peek().map_or(0, char::len_utf8);
-        ScanError {
-            message: message.to_owned(),
-            span: self.at..self.at + width,
-        }
+        ScanError { message: message.to_owned(), span: self.at..self.at + width }
     }
 
     fn skip_attributes(&mut self) -> Result<(), ScanError> {
@@ -399,10 +373,7 @@ impl Scanner<'_> {
             Some(_) => return Err(self.error("expected a value")),
             None => return Err(self.error("the file ends where a value should stand")),
         };
-        Ok(Node {
-            kind,
-            span: start..self.at,
-        })
+        Ok(Node { kind, span: start..self.at })
     }
 
     fn word(&mut self) -> &str {
@@ -447,10 +418,7 @@ impl Scanner<'_> {
         let body = start + (rest.len() - opened.len()) + 1;
         let length = if raw.is_some() {
             let end = format!("\"{}", "#".repeat(hashes));
-            self.text
-                .get(body..)
-                .and_then(|it| it.find(&end))
-                .map(|at| at + end.len())
+            self.text.get(body..).and_then(|it| it.find(&end)).map(|at| at + end.len())
         } else {
             end_of_text(self.text.as_bytes().get(body..).unwrap_or(&[]))
         };
@@ -481,11 +449,7 @@ impl Scanner<'_> {
                 Ok(false)
             }
             Some(c) if ")]}".contains(c) => {
-                let line = self
-                    .text
-                    .get(..open)
-                    .map_or(0, |it| it.matches('\n').count())
-                    + 1;
+                let line = self.text.get(..open).map_or(0, |it| it.matches('\n').count()) + 1;
                 Err(ScanError {
                     message: format!("expected `{close}` for what opens in line {line}, got `{c}`"),
                     span: self.at..self.at + 1,
@@ -512,29 +476,18 @@ impl Scanner<'_> {
             match self.field_name()? {
                 Some((key, key_span)) => {
                     let value = self.value(depth + 1)?;
-                    entries.push(Entry {
-                        key,
-                        key_span,
-                        value,
-                    });
+                    entries.push(Entry { key, key_span, value });
                 }
                 None => items.push(self.value(depth + 1)?),
             }
         }
-        Ok(if entries.is_empty() {
-            Kind::Tuple(name, items)
-        } else {
-            Kind::Fields(name, entries)
-        })
+        Ok(if entries.is_empty() { Kind::Tuple(name, items) } else { Kind::Fields(name, entries) })
     }
 
     /// Takes `name:` and what space follows it, if that stands here.
     fn field_name(&mut self) -> Result<Option<(String, Range<usize>)>, ScanError> {
         let start = self.at;
-        if self
-            .peek()
-            .is_some_and(|c| is_word(c) && !c.is_ascii_digit())
-        {
+        if self.peek().is_some_and(|c| is_word(c) && !c.is_ascii_digit()) {
             let word = self.word().trim_start_matches("r#").to_owned();
             let span = start..self.at;
             self.skip_space()?;
@@ -682,24 +635,12 @@ mod tests {
             let error = scan(text).unwrap_err();
             (error.message, error.span.start)
         };
-        assert_eq!(
-            wrong("(a: ["),
-            ("the file ends before this is closed by `]`".into(), 4)
-        );
-        assert_eq!(
-            wrong("(a: [1)"),
-            ("expected `]` for what opens in line 1, got `)`".into(), 6)
-        );
+        assert_eq!(wrong("(a: ["), ("the file ends before this is closed by `]`".into(), 4));
+        assert_eq!(wrong("(a: [1)"), ("expected `]` for what opens in line 1, got `)`".into(), 6));
         assert_eq!(wrong("(a: \"x"), ("this text is not closed".into(), 4));
         assert_eq!(wrong("(a: /* 1"), ("this comment is not closed".into(), 4));
-        assert_eq!(
-            wrong("(a: 1) b"),
-            ("nothing may follow the scenario".into(), 7)
-        );
-        assert_eq!(
-            wrong("// nothing"),
-            ("the file holds no scenario".into(), 10)
-        );
+        assert_eq!(wrong("(a: 1) b"), ("nothing may follow the scenario".into(), 7));
+        assert_eq!(wrong("// nothing"), ("the file holds no scenario".into(), 10));
     }
 
     #[test]

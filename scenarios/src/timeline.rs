@@ -89,10 +89,7 @@ pub(crate) fn check(checker: &mut Checker<'_>) {
 fn entry(checker: &mut Checker<'_>, path: &Path, planned: &Planned) {
     let end = checker.scenario.duration;
     if planned.at >= end {
-        let message = format!(
-            "\"{}\" is not before the end of the run at \"{end}\"",
-            planned.at
-        );
+        let message = format!("\"{}\" is not before the end of the run at \"{end}\"", planned.at);
         checker.error(path.name("at"), message);
         return;
     }
@@ -149,9 +146,7 @@ fn happening(checker: &mut Checker<'_>, path: &Path, what: &Happening) {
         Happening::AddWorkers { workers, .. } => {
             checker.range(path.name("workers"), *workers, 1, MAX_WORKERS);
         }
-        Happening::MergeShards {
-            shard, adjacent, ..
-        } => {
+        Happening::MergeShards { shard, adjacent, .. } => {
             if shard == adjacent {
                 let message = "a shard cannot be merged with itself".to_owned();
                 checker.error(path.name("adjacent"), message);
@@ -197,20 +192,15 @@ fn hot_shares(checker: &mut Checker<'_>, path: &Path, index: usize) {
     let Happening::HotKey { producer, .. } = &planned.what else {
         return;
     };
-    let mut total: u64 = scenario.producers.get(producer).map_or(0, |it| {
-        it.hot_keys.values().map(|share| u64::from(share.0)).sum()
-    });
+    let mut total: u64 = scenario
+        .producers
+        .get(producer)
+        .map_or(0, |it| it.hot_keys.values().map(|share| u64::from(share.0)).sum());
     for other in &scenario.timeline {
-        if let Happening::HotKey {
-            producer: of,
-            share,
-            ..
-        } = &other.what
+        if let Happening::HotKey { producer: of, share, .. } = &other.what
             && of == producer
         {
-            let ends = other
-                .lasts
-                .map_or(u64::MAX, |lasts| other.at.0.saturating_add(lasts.0));
+            let ends = other.lasts.map_or(u64::MAX, |lasts| other.at.0.saturating_add(lasts.0));
             if other.at <= planned.at && planned.at.0 < ends {
                 total += u64::from(share.0);
             }

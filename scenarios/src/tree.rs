@@ -60,11 +60,7 @@ pub fn set(scenario: &Scenario, path: &str, text: &str) -> Result<(Scenario, Pat
     }
     let message = first_error.map_or_else(String::new, |error| error.to_string());
     Err(SetError::Value {
-        message: format!(
-            "`{plain}` cannot be {}: {}",
-            quoted(text),
-            friendly(&message)
-        ),
+        message: format!("`{plain}` cannot be {}: {}", quoted(text), friendly(&message)),
     })
 }
 
@@ -245,18 +241,12 @@ struct NoWay {
 
 impl NoWay {
     fn explained(self, tree: &Value, wanted: &Path) -> (String, Option<String>) {
-        let place = if self.at.0.is_empty() {
-            "a scenario".to_owned()
-        } else {
-            format!("`{}`", self.at)
-        };
+        let place =
+            if self.at.0.is_empty() { "a scenario".to_owned() } else { format!("`{}`", self.at) };
         let message = match &self.step {
             Step::Name(name) => format!("{place} has no `{}`", shortened(name)),
             Step::Index(index) => {
-                format!(
-                    "{place} has no element {index}, only {}",
-                    self.siblings.len()
-                )
+                format!("{place} has no element {index}, only {}", self.siblings.len())
             }
         };
         let Step::Name(name) = &self.step else {
@@ -268,9 +258,7 @@ impl NoWay {
             return (message, Some(format!("did you mean `{path}`?")));
         }
         let mut paths = Vec::new();
-        collect(tree, &Path::default(), &mut |path, _| {
-            paths.push(path.to_string())
-        });
+        collect(tree, &Path::default(), &mut |path, _| paths.push(path.to_string()));
         let near = nearest_paths(&wanted.to_string(), &paths);
         let help = (!near.is_empty()).then(|| format!("near it: `{}`", near.join("`, `")));
         (message, help.or_else(|| nearest::help(name, siblings())))
@@ -341,11 +329,8 @@ fn put(value: &mut Value, rest: &[Step], at: &mut Path, new: Value) -> Result<()
         if is_variant_name(named) && named != variant {
             *value = json!({ named: {} });
         }
-        let (inner_rest, key) = if is_variant_name(named) {
-            (further, named)
-        } else {
-            (rest, variant.as_str())
-        };
+        let (inner_rest, key) =
+            if is_variant_name(named) { (further, named) } else { (rest, variant.as_str()) };
         return match value.get_mut(key) {
             Some(inner) => put_inside(inner, inner_rest, at, new),
             None => Err(no_way(value, at, step)),
@@ -399,11 +384,7 @@ fn no_way(value: &Value, at: &Path, step: &Step) -> NoWay {
         Value::Array(items) => (0..items.len()).map(|it| it.to_string()).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
     };
-    NoWay {
-        at: at.clone(),
-        step: step.clone(),
-        siblings,
-    }
+    NoWay { at: at.clone(), step: step.clone(), siblings }
 }
 
 /// Visits every value that holds no other, with its path without names of variants.
@@ -447,9 +428,7 @@ mod tests {
     use crate::schema::{Capacity, Client, Keys, RateShape, System};
 
     fn scenario() -> Scenario {
-        parse(include_str!("../tests/hot_key.ron"))
-            .scenario
-            .unwrap()
+        parse(include_str!("../tests/hot_key.ron")).scenario.unwrap()
     }
 
     fn changed(path: &str, text: &str) -> Scenario {
@@ -522,19 +501,13 @@ mod tests {
             panic!("still provisioned");
         };
         assert_eq!(on_demand.peak_history.to_string(), "40MB/s");
-        assert_eq!(
-            changed("producers.web.keys", "Random").producers["web"].keys,
-            Keys::Random
-        );
+        assert_eq!(changed("producers.web.keys", "Random").producers["web"].keys, Keys::Random);
     }
 
     #[test]
     fn a_short_form_means_what_it_means_in_a_file() {
         let rate = RateShape::Constant("9000/s".parse().unwrap());
-        assert_eq!(
-            changed("producers.web.rate", "9000/s").producers["web"].rate,
-            rate
-        );
+        assert_eq!(changed("producers.web.rate", "9000/s").producers["web"].rate, rate);
         let text = "(to: \"clicks\", rate: \"9000/s\", client: Sdk)";
         let web = &changed("producers.web", text).producers["web"];
         assert_eq!(web.rate, rate);
@@ -567,10 +540,7 @@ mod tests {
         let Client::Sdk(sdk) = &web.client else {
             panic!("still the KPL");
         };
-        assert_eq!(
-            sdk.retry_failed.as_ref().map(|retry| retry.attempts),
-            Some(10)
-        );
+        assert_eq!(sdk.retry_failed.as_ref().map(|retry| retry.attempts), Some(10));
         let none = changed("producers.web.client", "Sdk(retry_failed: None)");
         let Client::Sdk(sdk) = &none.producers["web"].client else {
             panic!("still the KPL");
@@ -599,23 +569,10 @@ mod tests {
             why("producers.wbe.salt", "8"),
             "`producers` has no `wbe`; did you mean `producers.web`?"
         );
-        assert_eq!(
-            why("web.salt", "8"),
-            "a scenario has no `web`; near it: `producers.web.salt`"
-        );
-        assert_eq!(
-            why("timeline[7].at", "8m"),
-            "`timeline` has no element 7, only 1; "
-        );
+        assert_eq!(why("web.salt", "8"), "a scenario has no `web`; near it: `producers.web.salt`");
+        assert_eq!(why("timeline[7].at", "8m"), "`timeline` has no element 7, only 1; ");
         assert!(why("producers.web.salt.more", "8").starts_with("`producers.web.salt` has no"));
-        for path in [
-            "",
-            ".",
-            "a..b",
-            "a[",
-            "a[x]",
-            "producers.web.client.config.",
-        ] {
+        for path in ["", ".", "a..b", "a[", "a[x]", "producers.web.client.config."] {
             assert!(why(path, "1").contains("is no path"), "{path}");
         }
     }

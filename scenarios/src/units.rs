@@ -110,9 +110,7 @@ impl Quantity for Dur {
         let mut last_unit = u64::MAX;
         while !rest.is_empty() {
             let (number, after) = leading_number(rest);
-            let letters = after
-                .find(|c: char| !c.is_ascii_alphabetic())
-                .unwrap_or(after.len());
+            let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
             let (name, next) = after.split_at(letters);
             let Some(&(_, unit)) = TIME_UNITS.iter().find(|(unit, _)| *unit == name) else {
                 return Err(wrong());
@@ -178,9 +176,7 @@ impl Quantity for Share {
         let millionths = percent_of_text(text).ok_or_else(|| got(text, Self::EXPECTED))?;
         let all = Self(1_000_000);
         let value = within(text, millionths, u64::from(all.0), &all)?;
-        u32::try_from(value)
-            .map(Self)
-            .map_err(|_| got(text, Self::EXPECTED))
+        u32::try_from(value).map(Self).map_err(|_| got(text, Self::EXPECTED))
     }
 }
 
@@ -197,9 +193,7 @@ fn size_of_text(text: &str) -> Option<u128> {
 }
 
 fn leading_number(text: &str) -> (&str, &str) {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     text.split_at(end)
 }
 
@@ -234,10 +228,9 @@ fn got(text: &str, expected: &str) -> UnitError {
 fn within(text: &str, value: u128, limit: u64, shown: &dyn fmt::Display) -> Result<u64, UnitError> {
     match u64::try_from(value) {
         Ok(value) if value <= limit => Ok(value),
-        Ok(_) | Err(_) => Err(UnitError(format!(
-            "\"{}\" is beyond the limit of \"{shown}\"",
-            shortened(text)
-        ))),
+        Ok(_) | Err(_) => {
+            Err(UnitError(format!("\"{}\" is beyond the limit of \"{shown}\"", shortened(text))))
+        }
     }
 }
 
@@ -287,10 +280,7 @@ impl fmt::Display for Bytes {
     /// The largest unit that divides it, binary first.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fits = |unit: u64| self.0 != 0 && self.0.is_multiple_of(unit);
-        let (name, unit) = SIZE_UNITS
-            .iter()
-            .find(|(_, unit)| fits(*unit))
-            .unwrap_or(&("B", 1));
+        let (name, unit) = SIZE_UNITS.iter().find(|(_, unit)| fits(*unit)).unwrap_or(&("B", 1));
         write!(f, "{}{name}", self.0 / unit)
     }
 }
@@ -346,10 +336,7 @@ impl<T: Quantity> Visitor<'_> for QuantityVisitor<T> {
 }
 
 fn bare<T: Quantity, E: de::Error>(number: &dyn fmt::Display) -> E {
-    E::custom(format!(
-        "expected {}, got the bare number {number}, which has no unit",
-        T::EXPECTED
-    ))
+    E::custom(format!("expected {}, got the bare number {number}, which has no unit", T::EXPECTED))
 }
 
 macro_rules! as_text {
@@ -431,15 +418,7 @@ mod tests {
         ] {
             assert!(text.parse::<Dur>().is_err(), "{text:?}");
         }
-        for text in [
-            "6000",
-            "6000/min",
-            "/s",
-            "5K/s",
-            "NaN/s",
-            "inf/s",
-            "0.0000001/s",
-        ] {
+        for text in ["6000", "6000/min", "/s", "5K/s", "NaN/s", "inf/s", "0.0000001/s"] {
             assert!(text.parse::<Rate>().is_err(), "{text:?}");
         }
         for text in ["1", "1kb", "1mb", "1M", "0.1B", "1MB/s"] {
@@ -454,10 +433,7 @@ mod tests {
         let message = "20000h".parse::<Dur>().unwrap_err().0;
         assert_eq!(message, "\"20000h\" is beyond the limit of \"10000h\"");
         let message = "999999999999999999TiB".parse::<Bytes>().unwrap_err().0;
-        assert!(
-            message.ends_with("beyond the limit of \"1TiB\""),
-            "{message}"
-        );
+        assert!(message.ends_with("beyond the limit of \"1TiB\""), "{message}");
         assert!("9".repeat(400).parse::<Dur>().is_err());
     }
 

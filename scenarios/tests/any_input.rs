@@ -78,10 +78,7 @@ fn load_and_use(bytes: &[u8]) {
 
 /// The character boundary at or before a place.
 fn boundary(text: &str, place: usize) -> usize {
-    (0..=place.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(0)
+    (0..=place.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 proptest! {

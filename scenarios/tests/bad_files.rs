@@ -35,19 +35,11 @@ struct Row {
 }
 
 const fn row(from: &'static str, to: &'static str, message: &'static str) -> Row {
-    Row {
-        from,
-        to,
-        message,
-        help: None,
-    }
+    Row { from, to, message, help: None }
 }
 
 const fn advised(row: Row, help: &'static str) -> Row {
-    Row {
-        help: Some(help),
-        ..row
-    }
+    Row { help: Some(help), ..row }
 }
 
 /// Exactly one error, at the mark, with that message and that help.
@@ -67,65 +59,22 @@ fn prove(row: &Row) {
     let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
     assert_eq!(problems.line_and_column(only), Some((line, column)));
     let shown = problems.to_string();
-    assert!(
-        shown.contains(&format!("bad.ron:{line}:{column}")),
-        "{shown}"
-    );
+    assert!(shown.contains(&format!("bad.ron:{line}:{column}")), "{shown}");
 }
 
 #[test]
 fn a_value_of_the_wrong_type_says_what_should_stand_there() {
     for row in [
-        row(
-            "instances: 4",
-            "instances: ⟦4.5⟧",
-            "expected a whole number, got `4.5`",
-        ),
-        row(
-            "instances: 4",
-            "instances: ⟦\"4\"⟧",
-            "expected a whole number, got `\"4\"`",
-        ),
-        row(
-            "instances: 4",
-            "instances:⟦four⟧",
-            "expected a whole number, got `four`",
-        ),
-        row(
-            "instances: 4",
-            "instances: ⟦-4⟧",
-            "`-4` is out of range here",
-        ),
-        row(
-            "instances: 4",
-            "instances: ⟦5000000000⟧",
-            "`5000000000` is out of range here",
-        ),
-        row(
-            "workers: 5",
-            "workers: ⟦None⟧",
-            "expected a whole number, got `None`",
-        ),
-        row(
-            "exponent: 0.8",
-            "exponent: ⟦\"x\"⟧",
-            "expected a number, got `\"x\"`",
-        ),
-        row(
-            "exponent: 0.8",
-            "exponent: ⟦NaN⟧",
-            "expected a finite number, got NaN",
-        ),
-        row(
-            "to: \"clicks\"",
-            "to: ⟦5⟧",
-            "expected text in quotes, got `5`",
-        ),
-        row(
-            "idempotent: true",
-            "idempotent: ⟦1⟧",
-            "expected true or false, got `1`",
-        ),
+        row("instances: 4", "instances: ⟦4.5⟧", "expected a whole number, got `4.5`"),
+        row("instances: 4", "instances: ⟦\"4\"⟧", "expected a whole number, got `\"4\"`"),
+        row("instances: 4", "instances:⟦four⟧", "expected a whole number, got `four`"),
+        row("instances: 4", "instances: ⟦-4⟧", "`-4` is out of range here"),
+        row("instances: 4", "instances: ⟦5000000000⟧", "`5000000000` is out of range here"),
+        row("workers: 5", "workers: ⟦None⟧", "expected a whole number, got `None`"),
+        row("exponent: 0.8", "exponent: ⟦\"x\"⟧", "expected a number, got `\"x\"`"),
+        row("exponent: 0.8", "exponent: ⟦NaN⟧", "expected a finite number, got NaN"),
+        row("to: \"clicks\"", "to: ⟦5⟧", "expected text in quotes, got `5`"),
+        row("idempotent: true", "idempotent: ⟦1⟧", "expected true or false, got `1`"),
         row(
             "{\"RecordMaxBufferedTime\": \"100ms\"}",
             "{\"RecordMaxBufferedTime\": ⟦[⟧1]}",
@@ -196,59 +145,29 @@ fn a_quantity_without_its_unit_is_refused_with_an_example() {
 
 const UNKNOWN_NAMES: &[Row] = &[
     advised(
-        row(
-            "title: ",
-            "⟦titel⟧: ",
-            "unknown field `titel` in `Scenario`",
-        ),
+        row("title: ", "⟦titel⟧: ", "unknown field `titel` in `Scenario`"),
         "did you mean `title`?",
     ),
     advised(
-        row(
-            "shards: 10",
-            "⟦shard⟧: 10",
-            "unknown field `shard` in `Provisioned`",
-        ),
+        row("shards: 10", "⟦shard⟧: 10", "unknown field `shard` in `Provisioned`"),
         "did you mean `shards`?",
     ),
+    advised(row("Zipf(", "⟦Zif⟧(", "unknown variant `Zif`"), "did you mean `Zipf`?"),
+    advised(row("[Set(", "[⟦Sett⟧(", "unknown variant `Sett`"), "did you mean `Set`?"),
     advised(
-        row("Zipf(", "⟦Zif⟧(", "unknown variant `Zif`"),
-        "did you mean `Zipf`?",
-    ),
-    advised(
-        row("[Set(", "[⟦Sett⟧(", "unknown variant `Sett`"),
-        "did you mean `Set`?",
-    ),
-    advised(
-        row(
-            "what: HotKey",
-            "⟦HotKey⟧",
-            "unknown field `HotKey` in `Planned`",
-        ),
+        row("what: HotKey", "⟦HotKey⟧", "unknown field `HotKey` in `Planned`"),
         "write `what: HotKey(..)`",
     ),
     advised(
-        row(
-            "to: \"clicks\"",
-            "to: ⟦\"click\"⟧",
-            "there is no system `click`",
-        ),
+        row("to: \"clicks\"", "to: ⟦\"click\"⟧", "there is no system `click`"),
         "did you mean `clicks`?",
     ),
     advised(
-        row(
-            "producer: \"web\"",
-            "producer: ⟦\"wbe\"⟧",
-            "there is no producer `wbe`",
-        ),
+        row("producer: \"web\"", "producer: ⟦\"wbe\"⟧", "there is no producer `wbe`"),
         "did you mean `web`?",
     ),
     advised(
-        row(
-            "sink: \"profile-store\"",
-            "sink: ⟦\"store\"⟧",
-            "there is no sink `store`",
-        ),
+        row("sink: \"profile-store\"", "sink: ⟦\"store\"⟧", "there is no sink `store`"),
         "there is: `profile-store`",
     ),
     advised(
@@ -284,11 +203,7 @@ const UNKNOWN_NAMES: &[Row] = &[
         "did you mean `throttled_ratio`?",
     ),
     advised(
-        row(
-            "Above(\"baseline\"",
-            "Above(⟦\"basline\"⟧",
-            "there is no run `basline`",
-        ),
+        row("Above(\"baseline\"", "Above(⟦\"basline\"⟧", "there is no run `basline`"),
         "did you mean `baseline`?",
     ),
     advised(
@@ -312,25 +227,12 @@ fn an_unknown_name_gets_the_nearest() {
 fn what_is_missing_or_there_twice_is_said_where_it_should_be() {
     for row in [
         advised(
-            row(
-                "Provisioned(shards: 10)",
-                "Provisioned()",
-                "`shards` is missing here",
-            ),
+            row("Provisioned(shards: 10)", "Provisioned()", "`shards` is missing here"),
             "add `shards: ..`",
         ),
-        advised(
-            row(", share: \"33%\"", "", "`share` is missing here"),
-            "add `share: ..`",
-        ),
-        advised(
-            row("to: \"clicks\",", "", "`to` is missing here"),
-            "add `to: ..`",
-        ),
-        advised(
-            row("duration: \"30m\",", "", "`duration` is missing here"),
-            "add `duration: ..`",
-        ),
+        advised(row(", share: \"33%\"", "", "`share` is missing here"), "add `share: ..`"),
+        advised(row("to: \"clicks\",", "", "`to` is missing here"), "add `to: ..`"),
+        advised(row("duration: \"30m\",", "", "`duration` is missing here"), "add `duration: ..`"),
     ] {
         let problems = problems_of(&replaced(row.from, row.to));
         let [only] = problems.list.as_slice() else {
@@ -339,11 +241,7 @@ fn what_is_missing_or_there_twice_is_said_where_it_should_be() {
         assert_eq!(only.message, row.message);
         assert_eq!(only.help.as_deref(), row.help);
     }
-    prove(&row(
-        "title: ",
-        "title: \"a\", ⟦title⟧: ",
-        "`title` is given twice",
-    ));
+    prove(&row("title: ", "title: \"a\", ⟦title⟧: ", "`title` is given twice"));
     prove(&advised(
         row(
             "\"profile-store\": Sink(idempotent: true),",
@@ -353,59 +251,23 @@ fn what_is_missing_or_there_twice_is_said_where_it_should_be() {
         "a name stands for one thing; take another",
     ));
     prove(&advised(
-        row(
-            "duration: \"30m\",",
-            "duration: \"30m⟦\"⟧",
-            "expected a comma after this",
-        ),
+        row("duration: \"30m\",", "duration: \"30m⟦\"⟧", "expected a comma after this"),
         "a list, map or struct separates its parts by `,`",
     ));
 }
 
 const OUT_OF_RANGE: &[Row] = &[
-    row(
-        "shards: 10",
-        "shards: ⟦1000000⟧",
-        "1000000 is out of range: 1 to 10000",
-    ),
+    row("shards: 10", "shards: ⟦1000000⟧", "1000000 is out of range: 1 to 10000"),
     row("shards: 10", "shards: ⟦0⟧", "0 is out of range: 1 to 10000"),
-    row(
-        "workers: 5",
-        "workers: ⟦0⟧",
-        "0 is out of range: 1 to 10000",
-    ),
+    row("workers: 5", "workers: ⟦0⟧", "0 is out of range: 1 to 10000"),
     row("\"24h\"", "⟦\"23h\"⟧", "23h is out of range: 24h to 8760h"),
-    row(
-        "\"30m\",\n",
-        "⟦\"32d\"⟧,\n",
-        "768h is out of range: 1s to 744h",
-    ),
-    row(
-        "keys: 100000",
-        "keys: ⟦4000000000⟧",
-        "4000000000 is out of range: 1 to 10000000",
-    ),
-    row(
-        "exponent: 0.8",
-        "exponent: ⟦-1⟧",
-        "-1 is out of range: 0 to 10",
-    ),
+    row("\"30m\",\n", "⟦\"32d\"⟧,\n", "768h is out of range: 1s to 744h"),
+    row("keys: 100000", "keys: ⟦4000000000⟧", "4000000000 is out of range: 1 to 10000000"),
+    row("exponent: 0.8", "exponent: ⟦-1⟧", "-1 is out of range: 0 to 10"),
     row("\"1KiB\"", "⟦\"2MiB\"⟧", "2MiB is out of range: 1B to 1MiB"),
-    row(
-        "at: \"5m\"",
-        "at: ⟦\"30m\"⟧",
-        "\"30m\" is not before the end of the run at \"30m\"",
-    ),
-    row(
-        "share: \"33%\"",
-        "share: ⟦\"0%\"⟧",
-        "a share of 0% does nothing",
-    ),
-    row(
-        "\"8\")",
-        "⟦\"0\"⟧)",
-        "with this, `producers.web.salt`: 0 is out of range: 1 to 10000",
-    ),
+    row("at: \"5m\"", "at: ⟦\"30m\"⟧", "\"30m\" is not before the end of the run at \"30m\""),
+    row("share: \"33%\"", "share: ⟦\"0%\"⟧", "a share of 0% does nothing"),
+    row("\"8\")", "⟦\"0\"⟧)", "with this, `producers.web.salt`: 0 is out of range: 1 to 10000"),
     row(
         "At(\"8m\", Split",
         "At(⟦\"45m\"⟧, Split",
@@ -454,18 +316,11 @@ fn sizes_that_no_machine_holds_are_refused_with_the_limit_named() {
         ))
     };
     assert!(!fault("1000").has_errors());
-    assert!(
-        fault("100000").list[0]
-            .message
-            .contains("beyond the limit of 100000000000")
-    );
+    assert!(fault("100000").list[0].message.contains("beyond the limit of 100000000000"));
     // 31 days in cells of 250 ms x 10,000 shards = 1.07 x 10^11 clumps.
     let text = replaced("shards: 10", "shards: 10000").replacen("\"30m\"", "\"31d\"", 1);
     let message = &problems_of(&text).list[0].message;
-    assert_eq!(
-        message,
-        "107136000000 clumps times shards are beyond the limit of 1000000000"
-    );
+    assert_eq!(message, "107136000000 clumps times shards are beyond the limit of 1000000000");
 }
 
 #[test]
@@ -477,22 +332,13 @@ fn what_is_no_scenario_at_all_is_said_plainly() {
     assert_eq!(first("\u{7f}ELF\0\0"), "the file is binary, not a scenario");
     assert!(first(&"[".repeat(500)).starts_with("nested deeper than 64"));
     let large = format!("{GOOD}// {}", "x".repeat(1 << 20));
-    let message = format!(
-        "the file has {} bytes, which is beyond the limit of 1MiB",
-        large.len()
-    );
+    let message = format!("the file has {} bytes, which is beyond the limit of 1MiB", large.len());
     assert_eq!(first(&large), message);
     let bytes = load_bytes("bad.ron", b"Scenario(\xff)", &[], &|_| Err(String::new()));
-    assert_eq!(
-        bytes.unwrap_err().list[0].message,
-        "the file is not UTF-8 text from byte 9"
-    );
+    assert_eq!(bytes.unwrap_err().list[0].message, "the file is not UTF-8 text from byte 9");
     let cut = &GOOD[..GOOD.find("consumers").unwrap()];
     assert!(first(cut).starts_with("the file ends before this is closed by `)`"));
-    assert_eq!(
-        first("Szenario(title: \"x\")"),
-        "expected `Scenario(..)`, got `Szenario`"
-    );
+    assert_eq!(first("Szenario(title: \"x\")"), "expected `Scenario(..)`, got `Szenario`");
 }
 
 #[test]
@@ -502,11 +348,7 @@ fn all_problems_come_at_once_in_the_order_of_the_file() {
         .replacen("instances: 4", "instances: many", 1)
         .replacen("workers: 5", "wrokers: 5", 1)
         .replacen("share: \"33%\"", "share: 33", 1)
-        .replacen(
-            "SplitHottestShard(\"clicks\")",
-            "SplitHottestShard(\"clix\")",
-            1,
-        )
+        .replacen("SplitHottestShard(\"clicks\")", "SplitHottestShard(\"clix\")", 1)
         .replacen("\"throttled_ratio\", \"10%\"", "\"throttled_ratio\", 10", 1);
     let problems = problems_of(&text);
     let paths: Vec<_> = problems.list.iter().map(|it| it.path.as_str()).collect();
@@ -548,18 +390,8 @@ fn a_field_that_every_scenario_has_may_be_wrong_without_hiding_the_rest() {
 #[test]
 fn a_problem_of_the_command_line_points_at_the_command_line() {
     for (path, value, marked, message) in [
-        (
-            "producers.web.slat",
-            "8",
-            "producers.web.slat",
-            "`producers.web` has no `slat`",
-        ),
-        (
-            "producers.web.salt",
-            "0",
-            "0",
-            "`producers.web.salt`: 0 is out of range: 1 to 10000",
-        ),
+        ("producers.web.slat", "8", "producers.web.slat", "`producers.web` has no `slat`"),
+        ("producers.web.salt", "0", "0", "`producers.web.salt`: 0 is out of range: 1 to 10000"),
         (
             "producers.web.to",
             "nowhere",
@@ -610,16 +442,8 @@ fn what_is_only_odd_is_a_warning() {
             "version: \"3\", config: {\"maxLeasesForWorker\": 1}",
             "all workers together take 5 leases of 10 shards",
         ),
-        (
-            ", sink: \"profile-store\"",
-            "",
-            "no consumer has `profile-store` as its sink",
-        ),
-        (
-            "for: \"15m\"",
-            "for: \"26m\"",
-            "this lasts beyond the end of the run at \"30m\"",
-        ),
+        (", sink: \"profile-store\"", "", "no consumer has `profile-store` as its sink"),
+        ("for: \"15m\"", "for: \"26m\"", "this lasts beyond the end of the run at \"30m\""),
     ] {
         let problems = problems_of(&replaced(from, to));
         assert!(!problems.has_errors(), "{problems}");

@@ -99,10 +99,7 @@ struct Draws {
 
 impl Draws {
     fn new(draw: impl FnMut() -> u64) -> Self {
-        Self {
-            table: std::iter::repeat_with(draw).take(TABLE).collect(),
-            next: 0,
-        }
+        Self { table: std::iter::repeat_with(draw).take(TABLE).collect(), next: 0 }
     }
 
     fn exponential(name: &str, mean: SimDuration) -> Self {
@@ -114,11 +111,7 @@ impl Draws {
         let mut rng = Rngs::new(1).stream("bimodal");
         Self::new(move || {
             let long = rng.below(10) == 0;
-            let shortest = if long {
-                45 * NANOS_PER_SEC
-            } else {
-                NANOS_PER_SEC / 1_000
-            };
+            let shortest = if long { 45 * NANOS_PER_SEC } else { NANOS_PER_SEC / 1_000 };
             shortest + rng.below(shortest / 10)
         })
     }
@@ -162,8 +155,7 @@ impl<Q: Queue<Event>> Workload for Hold<Q> {
     fn step(&mut self) {
         let (now, mut event) = self.queue.pop();
         event.hops += 1;
-        self.queue
-            .schedule_at(now + self.delays.next_delay(), event);
+        self.queue.schedule_at(now + self.delays.next_delay(), event);
     }
 
     fn state(&mut self) -> (usize, Option<u64>) {
@@ -181,13 +173,7 @@ struct Mm1<Q> {
 impl<Q: Queue<Event>> Mm1<Q> {
     fn new() -> Self {
         let mut queue = Q::new();
-        queue.schedule_at(
-            SimTime::ZERO,
-            Event {
-                process: 0,
-                hops: 0,
-            },
-        );
+        queue.schedule_at(SimTime::ZERO, Event { process: 0, hops: 0 });
         Self {
             queue,
             gaps: Draws::exponential("gaps", SimDuration::from_millis(1_250)),
@@ -210,12 +196,8 @@ impl<Q: Queue<Event>> Workload for Mm1<Q> {
             0 < self.waiting
         };
         if serve {
-            let departure = Event {
-                process: 1,
-                hops: event.hops + 1,
-            };
-            self.queue
-                .schedule_at(now + self.services.next_delay(), departure);
+            let departure = Event { process: 1, hops: event.hops + 1 };
+            self.queue.schedule_at(now + self.services.next_delay(), departure);
         }
     }
 
@@ -238,10 +220,7 @@ impl<Q: Queue<Event>> Phold<Q> {
         let mut delays = Draws::new(|| NANOS_PER_SEC / 10 + waits.next());
         let mut queue = Q::new();
         for message in 0..10_000 {
-            let event = Event {
-                process: message % 1_000,
-                hops: 0,
-            };
+            let event = Event { process: message % 1_000, hops: 0 };
             queue.schedule_at(SimTime(delays.next()), event);
         }
         Self {
@@ -260,8 +239,7 @@ impl<Q: Queue<Event>> Workload for Phold<Q> {
         self.received[usize::try_from(event.process).unwrap_or(0)] += 1;
         let process = self.destinations.next();
         let hops = event.hops + 1;
-        self.queue
-            .schedule_at(now + self.delays.next_delay(), Event { process, hops });
+        self.queue.schedule_at(now + self.delays.next_delay(), Event { process, hops });
     }
 
     fn state(&mut self) -> (usize, Option<u64>) {
@@ -288,17 +266,9 @@ impl<Q: Queue<Event>> Workload for SameTick<Q> {
     #[inline]
     fn step(&mut self) {
         let (now, event) = self.queue.pop();
-        assert_eq!(
-            event.process, self.expected,
-            "ties come in the order of scheduling"
-        );
-        self.expected = if event.process == 999 {
-            0
-        } else {
-            event.process + 1
-        };
-        self.queue
-            .schedule_at(now + SimDuration::from_millis(1), event);
+        assert_eq!(event.process, self.expected, "ties come in the order of scheduling");
+        self.expected = if event.process == 999 { 0 } else { event.process + 1 };
+        self.queue.schedule_at(now + SimDuration::from_millis(1), event);
     }
 
     fn state(&mut self) -> (usize, Option<u64>) {
@@ -329,29 +299,18 @@ impl<Q: Queue<Beat>> Rearm<Q> {
                 timers.add();
             }
         }
-        Self {
-            queue,
-            timers,
-            generations: vec![0; Self::SESSIONS as usize],
-        }
+        Self { queue, timers, generations: vec![0; Self::SESSIONS as usize] }
     }
 
     fn on_heartbeat(&mut self, session: u32, now: SimTime) {
-        self.queue
-            .schedule_at(now + Self::INTERVAL, Beat::Heartbeat { session });
+        self.queue.schedule_at(now + Self::INTERVAL, Beat::Heartbeat { session });
         let deadline = now + Self::TIMEOUT;
         if let Some(timers) = &mut self.timers {
             timers.arm(session, deadline, &mut Ctx::new(now, &mut self.queue));
         } else {
             let generation = self.generations[session as usize] + 1;
             self.generations[session as usize] = generation;
-            self.queue.schedule_at(
-                deadline,
-                Beat::PlainExpired {
-                    session,
-                    generation,
-                },
-            );
+            self.queue.schedule_at(deadline, Beat::PlainExpired { session, generation });
         }
     }
 }
@@ -369,10 +328,7 @@ impl<Q: Queue<Beat>> Workload for Rearm<Q> {
                     let fires = timers.fires(ticket, &mut Ctx::new(now, &mut self.queue));
                     assert!(!fires, "heartbeats come in time");
                 }
-                Beat::PlainExpired {
-                    session,
-                    generation,
-                } => {
+                Beat::PlainExpired { session, generation } => {
                     let current = self.generations[session as usize];
                     assert!(generation < current, "heartbeats come in time");
                 }
@@ -398,14 +354,9 @@ fn rate(steps: u32, workload: &mut impl Workload) -> f64 {
 fn compare(name: &str, steps: u32, mut wheel: impl Workload, mut heap: impl Workload) {
     rate(steps / 2, &mut wheel);
     rate(steps / 2, &mut heap);
-    let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
-        .map(|_| (rate(steps, &mut wheel), rate(steps, &mut heap)))
-        .collect();
-    assert_eq!(
-        wheel.state(),
-        heap.state(),
-        "{name}: both queues did the same"
-    );
+    let mut rounds: Vec<(f64, f64)> =
+        (0..ROUNDS).map(|_| (rate(steps, &mut wheel), rate(steps, &mut heap))).collect();
+    assert_eq!(wheel.state(), heap.state(), "{name}: both queues did the same");
     let best = |of: fn(&(f64, f64)) -> f64| rounds.iter().map(of).fold(0.0, f64::max);
     let (wheel_best, heap_best) = (best(|round| round.0), best(|round| round.1));
     rounds.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
@@ -430,10 +381,7 @@ fn memory_at_a_million(steps: u32) {
         hold.step();
     }
     if let (Some(before), Some(after)) = (before, resident_mib()) {
-        println!(
-            "memory at 1M   {:.0} MiB after {steps} events",
-            after - before
-        );
+        println!("memory at 1M   {:.0} MiB after {steps} events", after - before);
     }
 }
 
@@ -444,24 +392,15 @@ fn main() {
     // Cargo says `--bench` when it benches; under `cargo test` a short run shows that it works.
     let benching = std::env::args().any(|argument| argument == "--bench");
     let steps = if benching { 4_000_000 } else { 4_000 };
-    let word = std::env::args()
-        .skip(1)
-        .find(|argument| !argument.starts_with('-'));
+    let word = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let chosen = |name: &str| word.as_ref().is_none_or(|word| name.contains(word));
 
     // First, while nothing freed by another row can be used again.
     if chosen("memory") {
         memory_at_a_million(steps);
     }
-    println!(
-        "{:<14} {:>10} {:>10} {:>10}",
-        "M events/s", "queue", "heap", "ratio"
-    );
-    for (name, pending) in [
-        ("hold 100", 100),
-        ("hold 10k", 10_000),
-        ("hold 1M", 1_000_000),
-    ] {
+    println!("{:<14} {:>10} {:>10} {:>10}", "M events/s", "queue", "heap", "ratio");
+    for (name, pending) in [("hold 100", 100), ("hold 10k", 10_000), ("hold 1M", 1_000_000)] {
         if chosen(name) {
             let delays = || Draws::exponential("delays", SimDuration::from_secs(1));
             let wheel = Hold::<Wheel<_>>::new(pending, delays());
@@ -472,12 +411,7 @@ fn main() {
         compare("mm1", steps, Mm1::<Wheel<_>>::new(), Mm1::<Heap<_>>::new());
     }
     if chosen("phold") {
-        compare(
-            "phold",
-            steps,
-            Phold::<Wheel<_>>::new(),
-            Phold::<Heap<_>>::new(),
-        );
+        compare("phold", steps, Phold::<Wheel<_>>::new(), Phold::<Heap<_>>::new());
     }
     if chosen("same tick") {
         let wheel = SameTick::<Wheel<_>>::new();
@@ -495,11 +429,6 @@ fn main() {
     if chosen("re-arm timers") {
         let timers = || Some(Timers::new(Beat::Expired));
         let wheel = Rearm::<Wheel<_>>::new(timers());
-        compare(
-            "re-arm timers",
-            steps,
-            wheel,
-            Rearm::<Heap<_>>::new(timers()),
-        );
+        compare("re-arm timers", steps, wheel, Rearm::<Heap<_>>::new(timers()));
     }
 }

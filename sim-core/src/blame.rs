@@ -82,12 +82,7 @@ impl PlaceClock {
         let zero = [0; CAUSES.len()];
         let mut changes = VecDeque::new();
         changes.push_back((SimTime::ZERO, zero, cause));
-        Self {
-            cause,
-            since: SimTime::ZERO,
-            clocks: zero,
-            changes,
-        }
+        Self { cause, since: SimTime::ZERO, clocks: zero, changes }
     }
 
     /// The active cause.
@@ -122,11 +117,7 @@ impl PlaceClock {
     /// The clocks when a batch entered. Entries must be asked for in order of time: what lies
     /// before is forgotten.
     pub fn read_entry(&mut self, entered_at: SimTime) -> Clocks {
-        while self
-            .changes
-            .get(1)
-            .is_some_and(|(at, ..)| *at <= entered_at)
-        {
+        while self.changes.get(1).is_some_and(|(at, ..)| *at <= entered_at) {
             self.changes.pop_front();
         }
         let (at, mut clocks, cause) = self.changes[0];
@@ -157,11 +148,7 @@ impl BlameBook {
     /// # Panics
     /// In debug builds, if the parts do not add up to the age.
     pub fn set_longest(&mut self, age_ns: u64, parts: Clocks) {
-        debug_assert_eq!(
-            parts.iter().sum::<u64>(),
-            age_ns,
-            "blame must add up: {parts:?}"
-        );
+        debug_assert_eq!(parts.iter().sum::<u64>(), age_ns, "blame must add up: {parts:?}");
         (self.longest_ns, self.longest) = (age_ns, parts);
     }
 
@@ -186,16 +173,8 @@ impl BlameBook {
     /// # Panics
     /// If the sums disagree.
     pub fn audit(&self) {
-        assert_eq!(
-            self.total.iter().sum::<u128>(),
-            self.total_age,
-            "blame totals must add up"
-        );
-        assert_eq!(
-            self.longest.iter().sum::<u64>(),
-            self.longest_ns,
-            "longest must add up"
-        );
+        assert_eq!(self.total.iter().sum::<u128>(), self.total_age, "blame totals must add up");
+        assert_eq!(self.longest.iter().sum::<u64>(), self.longest_ns, "longest must add up");
     }
 
     /// The delivery of the greatest age, in seconds by cause.

@@ -57,18 +57,10 @@ impl Batch {
     /// # Panics
     /// Unless 0 < `count` < `self.count`.
     pub fn split_front(&mut self, count: u32) -> Self {
-        assert!(
-            0 < count && count < self.count,
-            "cannot take {count} of {} records",
-            self.count
-        );
+        assert!(0 < count && count < self.count, "cannot take {count} of {} records", self.count);
         let bytes = u64::from(self.bytes) * u64::from(count) / u64::from(self.count);
         let bytes = u32::try_from(bytes).expect("a part is no larger than the whole");
-        let front = Self {
-            count,
-            bytes,
-            ..*self
-        };
+        let front = Self { count, bytes, ..*self };
         self.count -= count;
         self.bytes -= bytes;
         self.first_seq += u64::from(count) * u64::from(self.stride);
@@ -89,10 +81,7 @@ pub fn split_prefix(batches: &mut Vec<Batch>, users: u32, taken: &mut Vec<Batch>
             .iter()
             .position(|batch| batch.offered_at != batches[whole].offered_at)
             .map_or(batches.len(), |len| whole + len);
-        let clump: u32 = batches[whole..clump_end]
-            .iter()
-            .map(|batch| batch.count)
-            .sum();
+        let clump: u32 = batches[whole..clump_end].iter().map(|batch| batch.count).sum();
         if clump <= left {
             left -= clump;
             taken.extend_from_slice(&batches[whole..clump_end]);

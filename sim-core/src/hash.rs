@@ -30,19 +30,11 @@ pub fn hash_key(partition_key: &str) -> u128 {
 pub fn create_ranges(shards: u32) -> Vec<HashRange> {
     let n = u128::from(shards.max(1));
     // floor(2^128 / n) without leaving 128 bits.
-    let width = if n == 1 {
-        u128::MAX
-    } else {
-        (u128::MAX - (n - 1)) / n + 1
-    };
+    let width = if n == 1 { u128::MAX } else { (u128::MAX - (n - 1)) / n + 1 };
     (0..n)
         .map(|i| HashRange {
             start: i * width,
-            end: if i + 1 == n {
-                u128::MAX
-            } else {
-                (i + 1) * width - 1
-            },
+            end: if i + 1 == n { u128::MAX } else { (i + 1) * width - 1 },
         })
         .collect()
 }
@@ -81,14 +73,8 @@ impl HashRange {
         let allowed = self.start.checked_add(1)? < new_start && new_start < self.end;
         allowed.then(|| {
             [
-                Self {
-                    start: self.start,
-                    end: new_start - 1,
-                },
-                Self {
-                    start: new_start,
-                    end: self.end,
-                },
+                Self { start: self.start, end: new_start - 1 },
+                Self { start: new_start, end: self.end },
             ]
         })
     }
@@ -102,10 +88,8 @@ impl HashRange {
     /// The range of both, if `above` begins where this one ends (N-C-3).
     #[must_use]
     pub fn merge(self, above: Self) -> Option<Self> {
-        (self.end.checked_add(1)? == above.start).then_some(Self {
-            start: self.start,
-            end: above.end,
-        })
+        (self.end.checked_add(1)? == above.start)
+            .then_some(Self { start: self.start, end: above.end })
     }
 }
 
@@ -119,33 +103,13 @@ mod tests {
         ("user-0", 234079413770792230875862003829230776425, [2, 6, 4]),
         ("user-1", 285573413173782752570879317399258818820, [3, 8, 5]),
         ("user-2", 81544010656874607678696621737415172275, [0, 2, 1]),
-        (
-            "user-42",
-            157107139746365290205026809710278036035,
-            [1, 4, 2],
-        ),
-        (
-            "user-1000",
-            283264128083027545686117767335274551332,
-            [3, 8, 4],
-        ),
-        (
-            "order-1",
-            146877212252092102612564579855103022916,
-            [1, 4, 2],
-        ),
+        ("user-42", 157107139746365290205026809710278036035, [1, 4, 2]),
+        ("user-1000", 283264128083027545686117767335274551332, [3, 8, 4]),
+        ("order-1", 146877212252092102612564579855103022916, [1, 4, 2]),
         ("order-2", 32616010838029787760902727458227244750, [0, 0, 0]),
-        (
-            "device-7",
-            82854626076645082116509365037338430615,
-            [0, 2, 1],
-        ),
+        ("device-7", 82854626076645082116509365037338430615, [0, 2, 1]),
         ("hot", 52123424389524434543810875721202177151, [0, 1, 0]),
-        (
-            "partitionKey",
-            193318062818912349798954611745638949166,
-            [2, 5, 3],
-        ),
+        ("partitionKey", 193318062818912349798954611745638949166, [2, 5, 3]),
         ("é", 136732923097551493579404309126273812335, [1, 4, 2]),
         ("日本", 103341369634063465466164320543046703539, [1, 3, 1]),
     ];
@@ -155,10 +119,8 @@ mod tests {
         for (key, hash, shards) in N_V_1 {
             assert_eq!(hash_key(key), hash, "{key}");
             for (count, shard) in [4, 10, 6].into_iter().zip(shards) {
-                let owner = create_ranges(count)
-                    .iter()
-                    .position(|range| range.contains(hash))
-                    .unwrap();
+                let owner =
+                    create_ranges(count).iter().position(|range| range.contains(hash)).unwrap();
                 assert_eq!(owner, shard, "{key} among {count}");
             }
         }
@@ -166,21 +128,12 @@ mod tests {
 
     #[test]
     fn n_v_2_to_4_created_ranges_start_at_multiples_of_the_width_and_tile_the_space() {
-        assert_eq!(
-            create_ranges(4)[1].start,
-            85070591730234615865843651857942052864
-        );
+        assert_eq!(create_ranges(4)[1].start, 85070591730234615865843651857942052864);
         let ten = create_ranges(10);
         assert_eq!(ten[1].start, 34028236692093846346337460743176821145);
         assert_eq!(ten[9].start, 306254130228844617117037146688591390305);
-        assert_eq!(
-            create_ranges(3)[1].start,
-            113427455640312821154458202477256070485
-        );
-        assert_eq!(
-            create_ranges(3)[2].start,
-            226854911280625642308916404954512140970
-        );
+        assert_eq!(create_ranges(3)[1].start, 113427455640312821154458202477256070485);
+        assert_eq!(create_ranges(3)[2].start, 226854911280625642308916404954512140970);
         for count in [1, 2, 3, 7, 10, 999] {
             let ranges = create_ranges(count);
             assert_eq!(ranges[0].start, 0);
@@ -195,13 +148,7 @@ mod tests {
     fn n_v_5_a_middle_split_of_the_first_of_four_shards() {
         let range = create_ranges(4)[0];
         let [low, high] = range.split_at(range.middle()).unwrap();
-        assert_eq!(
-            low,
-            HashRange {
-                start: 0,
-                end: 42535295865117307932921825928971026431
-            }
-        );
+        assert_eq!(low, HashRange { start: 0, end: 42535295865117307932921825928971026431 });
         assert_eq!(
             high,
             HashRange {

@@ -106,10 +106,7 @@ impl Ledger {
         }
         let book = &mut self.producers[producer];
         book.stored += records;
-        debug_assert!(
-            book.stored + book.refused <= book.offered,
-            "stored what nobody offered"
-        );
+        debug_assert!(book.stored + book.refused <= book.offered, "stored what nobody offered");
         for &consumer in readers {
             self.consumers[consumer].stored += records;
         }
@@ -130,10 +127,7 @@ impl Ledger {
             book.unconfirmed += records;
         } else {
             book.refused += records;
-            debug_assert!(
-                book.stored + book.refused <= book.offered,
-                "refused what was stored"
-            );
+            debug_assert!(book.stored + book.refused <= book.offered, "refused what was stored");
         }
     }
 
@@ -142,10 +136,7 @@ impl Ledger {
         let book = &mut self.consumers[consumer];
         book.delivered += records;
         book.delivered_bytes += bytes;
-        debug_assert!(
-            book.delivered + book.lost <= book.stored,
-            "delivered what is not stored"
-        );
+        debug_assert!(book.delivered + book.lost <= book.stored, "delivered what is not stored");
     }
 
     /// A consumer completed a processing beyond the first.
@@ -162,10 +153,7 @@ impl Ledger {
         let book = &mut self.consumers[consumer];
         book.lost += records;
         book.expired += records;
-        debug_assert!(
-            book.delivered + book.lost <= book.stored,
-            "lost what is not stored"
-        );
+        debug_assert!(book.delivered + book.lost <= book.stored, "lost what is not stored");
     }
 
     /// Compares the books with what the models hold (decision D-22).
@@ -174,18 +162,10 @@ impl Ledger {
     /// If they disagree.
     pub fn audit(&self, held_by_clients: &[u64], unread_in_logs: &[u64]) {
         for (index, (book, held)) in self.producers.iter().zip(held_by_clients).enumerate() {
-            assert_eq!(
-                book.in_flight(),
-                *held,
-                "producer {index} holds other records: {book:?}"
-            );
+            assert_eq!(book.in_flight(), *held, "producer {index} holds other records: {book:?}");
         }
         for (index, (book, unread)) in self.consumers.iter().zip(unread_in_logs).enumerate() {
-            assert_eq!(
-                book.unread(),
-                *unread,
-                "consumer {index} has other unread: {book:?}"
-            );
+            assert_eq!(book.unread(), *unread, "consumer {index} has other unread: {book:?}");
         }
     }
 }

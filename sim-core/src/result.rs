@@ -18,10 +18,7 @@ pub enum Value {
 impl Value {
     /// As a number; never is infinite.
     #[must_use]
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "for comparison and display only"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "for comparison and display only")]
     pub fn as_f64(self) -> f64 {
         match self {
             Self::Count(n) => n as f64,

@@ -32,12 +32,7 @@ impl Run {
         let mut world = World::new(config);
         let observer = Observer::new(&world);
         world.start();
-        Self {
-            world,
-            observer,
-            samples: 0,
-            end: SimTime::ZERO + config.duration,
-        }
+        Self { world, observer, samples: 0, end: SimTime::ZERO + config.duration }
     }
 
     /// Lets everything happen that happens by `until`, or by the end of the run.

@@ -27,10 +27,7 @@ impl Servers {
     #[must_use]
     pub fn new(count: u32) -> Self {
         let free_at = (0..count.max(1)).map(|_| Reverse(SimTime::ZERO)).collect();
-        Self {
-            free_at,
-            busy: SimDuration::ZERO,
-        }
+        Self { free_at, busy: SimDuration::ZERO }
     }
 
     /// Work arrives at `now`, no earlier than the work before it, and takes `service`.

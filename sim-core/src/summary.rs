@@ -22,30 +22,19 @@ pub(crate) fn result(mut world: World, series: Vec<Series>) -> RunResult {
         ..RunResult::default()
     };
     for (index, producer) in world.config.producers.iter().enumerate() {
-        result
-            .producers
-            .insert(producer.name.clone(), of_producer(&world, index));
+        result.producers.insert(producer.name.clone(), of_producer(&world, index));
     }
     for (index, stream) in world.config.streams.iter().enumerate() {
-        result
-            .systems
-            .insert(stream.name.clone(), of_system(&world, index));
+        result.systems.insert(stream.name.clone(), of_system(&world, index));
     }
     for (index, consumer) in world.config.consumers.iter().enumerate() {
         let name = &consumer.name;
         let mut summary = of_consumer(&world, index);
         let lag = series_of(&series, &format!("consumers.{name}.lag_seconds"));
-        summary.insert(
-            "lag_recovery_s".into(),
-            recovery(lag, &marks, world.config.duration.0),
-        );
+        summary.insert("lag_recovery_s".into(), recovery(lag, &marks, world.config.duration.0));
         result.consumers.insert(name.clone(), summary);
-        result
-            .blame
-            .insert(name.clone(), world.apps[index].blame.longest());
-        result
-            .blame_total
-            .insert(name.clone(), world.apps[index].blame.total());
+        result.blame.insert(name.clone(), world.apps[index].blame.longest());
+        result.blame_total.insert(name.clone(), world.apps[index].blame.total());
     }
     result.series = series;
     result.events = world.journal;
@@ -79,40 +68,19 @@ fn total(world: &World, series: &[Series], marks: &[Mark]) -> Summary {
     let max = |of: fn(&crate::kinesis::kcl::Counts) -> u64| {
         apps.iter().map(|a| of(&a.counts)).max().unwrap_or(0)
     };
-    count(
-        &mut summary,
-        "get_records_throttled",
-        sum(|c| c.get_records_throttled),
-    );
-    count(
-        &mut summary,
-        "iterators_expired",
-        sum(|c| c.iterators_expired),
-    );
+    count(&mut summary, "get_records_throttled", sum(|c| c.get_records_throttled));
+    count(&mut summary, "iterators_expired", sum(|c| c.iterators_expired));
     count(&mut summary, "leases_taken", sum(|c| c.leases_taken));
     count(&mut summary, "rebalances", 0);
     count(&mut summary, "lag_records_max", world.lag_records_max);
     seconds(&mut summary, "lag_seconds_max", max(|c| c.lag_max.0));
     seconds(&mut summary, "consume_paused_s", max(|c| c.paused_max.0));
-    seconds(
-        &mut summary,
-        "partition_paused_s",
-        sum(|c| c.paused_total.0),
-    );
+    seconds(&mut summary, "partition_paused_s", sum(|c| c.paused_total.0));
     let lag = series_of(series, "total.lag_seconds");
-    summary.insert(
-        "lag_recovery_s".into(),
-        recovery(lag, marks, world.config.duration.0),
-    );
-    let shards = world
-        .streams
-        .iter()
-        .map(|stream| u64::from(stream.shards_max))
-        .max();
+    summary.insert("lag_recovery_s".into(), recovery(lag, marks, world.config.duration.0));
+    let shards = world.streams.iter().map(|stream| u64::from(stream.shards_max)).max();
     count(&mut summary, "shards_max", shards.unwrap_or(0));
-    let cost: f64 = (0..world.streams.len())
-        .map(|index| cost_per_month(world, index))
-        .sum();
+    let cost: f64 = (0..world.streams.len()).map(|index| cost_per_month(world, index)).sum();
     summary.insert("cost_usd_per_month".into(), Value::Number(cost));
     summary
 }
@@ -120,12 +88,7 @@ fn total(world: &World, series: &[Series], marks: &[Mark]) -> Summary {
 fn of_producer(world: &World, index: usize) -> Summary {
     let mut summary = Summary::new();
     let (latency, unavailable) = world.producer_times(index);
-    put_producer(
-        &mut summary,
-        &world.ledger.producers[index],
-        latency,
-        unavailable.0,
-    );
+    put_producer(&mut summary, &world.ledger.producers[index], latency, unavailable.0);
     summary
 }
 
@@ -143,15 +106,8 @@ fn of_system(world: &World, index: usize) -> Summary {
         }
     }
     put_producer(&mut summary, &book, &latency, unavailable);
-    count(
-        &mut summary,
-        "shards_max",
-        u64::from(world.streams[index].shards_max),
-    );
-    summary.insert(
-        "cost_usd_per_month".into(),
-        Value::Number(cost_per_month(world, index)),
-    );
+    count(&mut summary, "shards_max", u64::from(world.streams[index].shards_max));
+    summary.insert("cost_usd_per_month".into(), Value::Number(cost_per_month(world, index)));
     summary
 }
 
@@ -161,25 +117,13 @@ fn of_consumer(world: &World, index: usize) -> Summary {
     put_consumer(&mut summary, &world.ledger.consumers[index], &app.latency);
     let lost = world.ledger.consumers[index].lost;
     count(&mut summary, "records_lost", lost);
-    count(
-        &mut summary,
-        "get_records_throttled",
-        app.counts.get_records_throttled,
-    );
-    count(
-        &mut summary,
-        "iterators_expired",
-        app.counts.iterators_expired,
-    );
+    count(&mut summary, "get_records_throttled", app.counts.get_records_throttled);
+    count(&mut summary, "iterators_expired", app.counts.iterators_expired);
     count(&mut summary, "leases_taken", app.counts.leases_taken);
     count(&mut summary, "lag_records_max", app.counts.lag_records_max);
     seconds(&mut summary, "lag_seconds_max", app.counts.lag_max.0);
     seconds(&mut summary, "consume_paused_s", app.counts.paused_max.0);
-    seconds(
-        &mut summary,
-        "partition_paused_s",
-        app.counts.paused_total.0,
-    );
+    seconds(&mut summary, "partition_paused_s", app.counts.paused_total.0);
     summary
 }
 
@@ -211,10 +155,7 @@ fn put_producer(summary: &mut Summary, book: &ProducerBook, latency: &Latency, u
     count(summary, "records_offered", book.offered);
     count(summary, "records_accepted", book.accepted);
     count(summary, "records_throttled", book.throttled);
-    summary.insert(
-        "throttled_ratio".into(),
-        ratio(book.throttled, book.attempts),
-    );
+    summary.insert("throttled_ratio".into(), ratio(book.throttled, book.attempts));
     count(summary, "records_refused", book.refused);
     count(summary, "records_unconfirmed", book.unconfirmed);
     count(summary, "records_lost", 0);
@@ -222,11 +163,7 @@ fn put_producer(summary: &mut Summary, book: &ProducerBook, latency: &Latency, u
     count(summary, "bytes_accepted", book.accepted_bytes);
     seconds(summary, "produce_unavailable_s", unavailable);
     for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
-        millis(
-            summary,
-            &format!("produce_latency_ms_{name}"),
-            latency.quantile_ms(share),
-        );
+        millis(summary, &format!("produce_latency_ms_{name}"), latency.quantile_ms(share));
     }
     millis(summary, "produce_latency_ms_max", latency.longest_ms());
 }
@@ -242,11 +179,7 @@ fn put_consumer(summary: &mut Summary, book: &ConsumerBook, latency: &Latency) {
     // Retention is no loss of the stream's, but it is one of the consumer's (D-17).
     count(summary, "records_lost", book.lost);
     for (name, share) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)] {
-        millis(
-            summary,
-            &format!("e2e_latency_ms_{name}"),
-            latency.quantile_ms(share),
-        );
+        millis(summary, &format!("e2e_latency_ms_{name}"), latency.quantile_ms(share));
     }
     millis(summary, "e2e_latency_ms_max", latency.longest_ms());
 }
@@ -257,10 +190,7 @@ fn count(summary: &mut Summary, name: &str, value: u64) {
 
 #[expect(clippy::cast_precision_loss, reason = "for reports only")]
 fn seconds(summary: &mut Summary, name: &str, nanos: u64) {
-    summary.insert(
-        name.to_owned(),
-        Value::Number(nanos as f64 / NANOS_PER_SEC as f64),
-    );
+    summary.insert(name.to_owned(), Value::Number(nanos as f64 / NANOS_PER_SEC as f64));
 }
 
 fn millis(summary: &mut Summary, name: &str, value: Option<f64>) {
@@ -269,11 +199,7 @@ fn millis(summary: &mut Summary, name: &str, value: Option<f64>) {
 
 #[expect(clippy::cast_precision_loss, reason = "for reports only")]
 fn ratio(part: u64, whole: u64) -> Value {
-    Value::Number(if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    })
+    Value::Number(if whole == 0 { 0.0 } else { part as f64 / whole as f64 })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for reports only")]
@@ -299,18 +225,11 @@ fn cost_per_month(world: &World, index: usize) -> f64 {
         }
     }
     let run_hours = world.config.duration.as_secs_f64() / 3_600.0;
-    if run_hours > 0.0 {
-        bill.usd() * MONTH_HOURS / run_hours
-    } else {
-        0.0
-    }
+    if run_hours > 0.0 { bill.usd() * MONTH_HOURS / run_hours } else { 0.0 }
 }
 
 fn series_of<'a>(series: &'a [Series], name: &str) -> &'a [Point] {
-    series
-        .iter()
-        .find(|series| series.name == name)
-        .map_or(&[], |series| &series.points)
+    series.iter().find(|series| series.name == name).map_or(&[], |series| &series.points)
 }
 
 /// Time from the end of the last fault until the lag in seconds stays, for 60 s or to the end, at
@@ -325,11 +244,7 @@ fn recovery(lag: &[Point], marks: &[Mark], duration_ns: u64) -> Value {
     // Point i covers the second that ends at i + 1.
     let second = |at: SimTime| usize::try_from(at.0 / NANOS_PER_SEC).unwrap_or(usize::MAX);
     let before = second(first).saturating_sub(60)..second(first).min(lag.len());
-    let usual = lag[before]
-        .iter()
-        .map(|point| point.max)
-        .fold(0.0, f64::max)
-        + 1.0;
+    let usual = lag[before].iter().map(|point| point.max).fold(0.0, f64::max) + 1.0;
     let after = lag.get(second(last)..).unwrap_or(&[]);
     let mut calm = 0;
     for (index, point) in after.iter().enumerate() {
@@ -339,11 +254,7 @@ fn recovery(lag: &[Point], marks: &[Mark], duration_ns: u64) -> Value {
             return Value::Number((index + 1 - calm) as f64);
         }
     }
-    if after.is_empty() {
-        Value::Number(0.0)
-    } else {
-        Value::Never
-    }
+    if after.is_empty() { Value::Number(0.0) } else { Value::Never }
 }
 
 #[cfg(test)]
@@ -352,27 +263,13 @@ mod tests {
 
     fn mark(from: u64, until: u64) -> Mark {
         let at = |secs: u64| SimTime(secs * NANOS_PER_SEC);
-        Mark {
-            kind: MarkKind::Fault,
-            label: String::new(),
-            from: at(from),
-            until: Some(at(until)),
-        }
+        Mark { kind: MarkKind::Fault, label: String::new(), from: at(from), until: Some(at(until)) }
     }
 
     fn lag(values: &[(usize, f64)]) -> Vec<Point> {
         values
             .iter()
-            .flat_map(|(times, lag)| {
-                vec![
-                    Point {
-                        value: *lag,
-                        min: *lag,
-                        max: *lag
-                    };
-                    *times
-                ]
-            })
+            .flat_map(|(times, lag)| vec![Point { value: *lag, min: *lag, max: *lag }; *times])
             .collect()
     }
 
@@ -389,23 +286,14 @@ mod tests {
     fn a_calm_must_last_a_minute_or_to_the_end() {
         let faults = [mark(10, 20)];
         let relapse = lag(&[(20, 0.0), (59, 0.0), (1, 9.0), (30, 0.0)]);
-        assert_eq!(
-            recovery(&relapse, &faults, 110 * NANOS_PER_SEC),
-            Value::Number(60.0)
-        );
+        assert_eq!(recovery(&relapse, &faults, 110 * NANOS_PER_SEC), Value::Number(60.0));
         let never = lag(&[(20, 0.0), (59, 0.0), (31, 9.0)]);
         assert_eq!(recovery(&never, &faults, 110 * NANOS_PER_SEC), Value::Never);
-        assert_eq!(
-            recovery(&lag(&[(90, 0.0)]), &faults, 90 * NANOS_PER_SEC),
-            Value::Number(0.0)
-        );
+        assert_eq!(recovery(&lag(&[(90, 0.0)]), &faults, 90 * NANOS_PER_SEC), Value::Number(0.0));
     }
 
     #[test]
     fn without_a_fault_there_is_nothing_to_recover_from() {
-        assert_eq!(
-            recovery(&lag(&[(10, 50.0)]), &[], 10 * NANOS_PER_SEC),
-            Value::Number(0.0)
-        );
+        assert_eq!(recovery(&lag(&[(10, 50.0)]), &[], 10 * NANOS_PER_SEC), Value::Number(0.0));
     }
 }

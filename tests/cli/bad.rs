@@ -14,10 +14,7 @@ fn a_file_that_is_no_scenario_is_refused() {
         ("truncated.ron", half.into()),
         ("nested.ron", nested.into()),
         ("huge.ron", vec![b'('; 20 << 20]),
-        (
-            "other.json",
-            b"{\"apiVersion\": \"v1\", \"kind\": \"Pod\"}".to_vec(),
-        ),
+        ("other.json", b"{\"apiVersion\": \"v1\", \"kind\": \"Pod\"}".to_vec()),
     ];
     for (name, bytes) in cases {
         bench.write(name, bytes);
@@ -33,25 +30,17 @@ fn a_file_that_is_no_scenario_is_refused() {
 #[test]
 fn what_is_not_there_is_told_with_what_is() {
     let bench = Bench::new();
-    bench
-        .refuse(&["run", "nosuch.ron"], 2)
-        .says(&["cannot read nosuch.ron"]);
+    bench.refuse(&["run", "nosuch.ron"], 2).says(&["cannot read nosuch.ron"]);
     bench
         .refuse(&["run", "nosuch"], 2)
         .says(&["neither a file nor a shipped scenario", "`hot_key`"]);
-    bench
-        .refuse(&["run", "hotkey"], 2)
-        .says(&["did you mean `hot_key`?"]);
+    bench.refuse(&["run", "hotkey"], 2).says(&["did you mean `hot_key`?"]);
     // A path of the repository, from where it is not.
-    bench
-        .refuse(&["run", "scenarios/hot_key.ron"], 2)
-        .says(&["`hot_key` is shipped"]);
+    bench.refuse(&["run", "scenarios/hot_key.ron"], 2).says(&["`hot_key` is shipped"]);
     std::fs::create_dir(bench.path("mine")).unwrap();
     bench.write("mine/a.ron", SMALL);
     for folder in ["mine", "mine/"] {
-        bench
-            .refuse(&["run", folder], 2)
-            .says(&["it is a folder", "mine/a.ron"]);
+        bench.refuse(&["run", folder], 2).says(&["it is a folder", "mine/a.ron"]);
     }
     // One that is missing keeps the other from being run.
     bench.refuse(&["run", "small.ron", "nosuch.ron"], 2);

@@ -26,10 +26,7 @@ fn run_writes_the_documented_files_and_says_where() {
     assert_eq!(summary["duration_s"], 10.0);
     assert_eq!(summary["resolution_ms"], 20);
     let runs = summary["runs"].as_array().unwrap();
-    let names: Vec<_> = runs
-        .iter()
-        .map(|run| run["name"].as_str().unwrap())
-        .collect();
+    let names: Vec<_> = runs.iter().map(|run| run["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["baseline", "more shards", "split"]);
 }
 
@@ -37,9 +34,7 @@ fn run_writes_the_documented_files_and_says_where() {
 fn two_runs_and_any_number_of_jobs_write_the_same_bytes() {
     let bench = Bench::new();
     for (out, jobs) in [("a", "1"), ("b", "1"), ("c", "2")] {
-        bench
-            .call(&["run", "small.ron", "--png", "--out", out, "--jobs", jobs])
-            .with(0);
+        bench.call(&["run", "small.ron", "--png", "--out", out, "--jobs", jobs]).with(0);
     }
     let first = tree(&bench.path("a"));
     assert!(first.len() > 5);
@@ -54,9 +49,7 @@ fn two_runs_and_any_number_of_jobs_write_the_same_bytes() {
 fn a_replay_says_that_nothing_differs_until_a_byte_does() {
     let bench = Bench::new();
     let args = ["--set", "producers.p.rate=2300/s", "--only", "more shards"];
-    bench
-        .call(&[&["run", "small.ron", "--png", "--seed", "9"], &args[..]].concat())
-        .with(0);
+    bench.call(&[&["run", "small.ron", "--png", "--seed", "9"], &args[..]].concat()).with(0);
     // The scenario itself is not needed again.
     fs::remove_file(bench.path("small.ron")).unwrap();
     let same = bench.call(&["replay", "out/small"]).with(0);
@@ -68,42 +61,28 @@ fn a_replay_says_that_nothing_differs_until_a_byte_does() {
     fs::write(&csv, bytes).unwrap();
     fs::remove_file(bench.path("out/small/charts/lag.svg")).unwrap();
     let differs = bench.call(&["replay", "out/small"]).with(1);
-    differs.says(&[
-        "series.csv differs",
-        "charts/lag.svg cannot be read",
-        "2 of 8 files differ",
-    ]);
+    differs.says(&["series.csv differs", "charts/lag.svg cannot be read", "2 of 8 files differ"]);
 }
 
 #[test]
 fn a_replay_of_what_is_no_output_is_bad_usage() {
     let bench = Bench::new();
-    bench
-        .refuse(&["replay", "nowhere"], 2)
-        .says(&["manifest.json", "an output directory"]);
+    bench.refuse(&["replay", "nowhere"], 2).says(&["manifest.json", "an output directory"]);
     bench.write("manifest.json", "{\"tool\": \"another\"}");
-    bench
-        .refuse(&["replay", "."], 2)
-        .says(&["no manifest of streamsim"]);
+    bench.refuse(&["replay", "."], 2).says(&["no manifest of streamsim"]);
 }
 
 #[test]
 fn another_seed_is_other_luck_and_is_recorded() {
     let bench = Bench::new();
-    bench
-        .call(&["run", "small.ron", "--out", "a", "--seed", "1"])
-        .with(0);
-    bench
-        .call(&["run", "small.ron", "--out", "b", "--seed", "2"])
-        .with(0);
+    bench.call(&["run", "small.ron", "--out", "a", "--seed", "1"]).with(0);
+    bench.call(&["run", "small.ron", "--out", "b", "--seed", "2"]).with(0);
     let [a, b] = ["a", "b"].map(|out| bench.json(&format!("{out}/small/summary.json")));
     assert_eq!((&a["seed"], &b["seed"]), (&1.into(), &2.into()));
     assert_ne!(a["runs"], b["runs"]);
     // Which runs belong together is the seed's alone: the workload is equal within one.
     let offered = |it: &serde_json::Value, run: usize| {
-        it["runs"][run]["summary"]["records_offered"]
-            .as_u64()
-            .unwrap()
+        it["runs"][run]["summary"]["records_offered"].as_u64().unwrap()
     };
     assert_eq!(offered(&a, 0), offered(&a, 1));
 }
@@ -131,9 +110,7 @@ fn set_changes_results_and_is_recorded() {
     let bench = Bench::new();
     // Half the rate fits into two shards.
     let set = ["--set", "producers.p.rate=1200/s"];
-    bench
-        .call(&[&["run", "small.ron", "--out", "a"], &set[..]].concat())
-        .with(1);
+    bench.call(&[&["run", "small.ron", "--out", "a"], &set[..]].concat()).with(1);
     let summary = bench.json("a/small/summary.json");
     assert_eq!(summary["runs"][0]["summary"]["records_throttled"], 0);
     let manifest = bench.json("a/small/manifest.json");
@@ -147,9 +124,7 @@ fn set_changes_results_and_is_recorded() {
 fn the_greatest_seed_is_a_seed() {
     let bench = Bench::new();
     let set = format!("seed={}", u64::MAX);
-    bench
-        .call(&["run", "small.ron", "--only", "split", "--set", &set])
-        .with(0);
+    bench.call(&["run", "small.ron", "--only", "split", "--set", &set]).with(0);
     let summary = bench.json("out/small/summary.json");
     assert_eq!(summary["seed"], u64::MAX);
     bench.call(&["replay", "out/small"]).with(0);
@@ -162,10 +137,7 @@ fn set_of_what_is_not_there_tells_the_nearest() {
         ("producers.p.rat=5k/s", "producers.p.rate"),
         ("producers.q.rate=5k/s", "producers.p.rate"),
         ("durations=5s", "duration"),
-        (
-            "consumers.c.config.failoverTimeMilis=9",
-            "failoverTimeMillis",
-        ),
+        ("consumers.c.config.failoverTimeMilis=9", "failoverTimeMillis"),
     ] {
         let ended = bench.refuse(&["run", "small.ron", "--set", set], 2);
         ended.says(&[set, near, "= help: "]);
@@ -173,9 +145,7 @@ fn set_of_what_is_not_there_tells_the_nearest() {
     bench
         .refuse(&["run", "small.ron", "--set", "producers.p.rate=2400"], 2)
         .says(&["6000/s", "2400"]);
-    bench
-        .refuse(&["run", "small.ron", "--set", "duration"], 2)
-        .says(&["PATH=VALUE"]);
+    bench.refuse(&["run", "small.ron", "--set", "duration"], 2).says(&["PATH=VALUE"]);
 }
 
 #[test]
@@ -186,9 +156,7 @@ fn an_expectation_that_fails_is_told_and_exits_1() {
     ended.says(&["✗ baseline: records_throttled is 0, expected above 0"]);
     ended.says(&["Expectations: 1 of 3 met"]);
     // Quiet means no table, not no reason.
-    let quiet = bench
-        .call(&["run", "small.ron", "--set", set, "-q"])
-        .with(1);
+    let quiet = bench.call(&["run", "small.ron", "--set", set, "-q"]).with(1);
     assert_eq!(quiet.out, "");
     quiet.says(&["✗ baseline: records_throttled is 0"]);
     let summary = bench.json("out/small/summary.json");
@@ -253,9 +221,7 @@ fn leftovers_of_a_killed_run_do_not_stay_and_do_not_hinder() {
     let bench = Bench::new();
     fs::create_dir_all(bench.path("out/small/.streamsim-tmp-1")).unwrap();
     bench.write("out/small/.streamsim-tmp-1/0", "half");
-    bench
-        .call(&["run", "small.ron", "--only", "baseline"])
-        .with(0);
+    bench.call(&["run", "small.ron", "--only", "baseline"]).with(0);
     let names: Vec<String> = tree(&bench.path("out/small")).into_keys().collect();
     assert!(names.iter().all(|it| !it.contains("tmp")), "{names:?}");
 }
@@ -266,17 +232,12 @@ fn leftovers_of_a_killed_run_do_not_stay_and_do_not_hinder() {
 fn an_interrupted_run_leaves_nothing_and_the_next_one_works() {
     use std::os::unix::process::ExitStatusExt;
     let bench = Bench::new();
-    let mut child = bench
-        .command(&["run", "small.ron", "--seeds", "1..10000"])
-        .spawn()
-        .unwrap();
+    let mut child = bench.command(&["run", "small.ron", "--seeds", "1..10000"]).spawn().unwrap();
     let id = child.id().to_string();
     let mut kill = std::process::Command::new("kill");
     assert!(kill.args(["-INT", &id]).status().unwrap().success());
     // Ended by the signal itself, which shells tell as 130.
     assert_eq!(child.wait().unwrap().signal(), Some(2));
     assert!(!bench.path("out").exists());
-    bench
-        .call(&["run", "small.ron", "--only", "baseline"])
-        .with(0);
+    bench.call(&["run", "small.ron", "--only", "baseline"]).with(0);
 }

@@ -50,10 +50,7 @@ fn a_claim_that_fails_on_every_seed_fails_though_another_is_in_doubt() {
     );
     bench.write("none.ron", claiming(&claims));
     let args = ["run", "none.ron", "--seeds", "1..6", "--only", "baseline"];
-    bench
-        .call(&args)
-        .with(1)
-        .says(&["met on 0", "(the seeds disagree)"]);
+    bench.call(&args).with(1).says(&["met on 0", "(the seeds disagree)"]);
 }
 
 #[test]
@@ -65,35 +62,22 @@ fn what_seeds_spread_is_in_the_summary_and_replays() {
         bench.call(&[&args[..], &more[..]].concat()).with(0);
     }
     let written = tree(&bench.path("a"));
-    assert!(
-        written == tree(&bench.path("b")),
-        "--jobs changed the bands"
-    );
+    assert!(written == tree(&bench.path("b")), "--jobs changed the bands");
     let summary = bench.json("a/small/summary.json");
     assert_eq!(summary["seed"], 3);
     assert_eq!(summary["seeds"]["first"], 3);
     assert_eq!(summary["seeds"]["last"], 5);
-    let runs: Vec<_> = summary["seeds"]["metrics"]
-        .as_object()
-        .unwrap()
-        .keys()
-        .collect();
+    let runs: Vec<_> = summary["seeds"]["metrics"].as_object().unwrap().keys().collect();
     assert_eq!(runs, ["baseline", "split"]);
 
     // The spread is that of the seeds run one by one.
     let mut each = Vec::new();
     for seed in ["3", "4", "5"] {
         let out = format!("s{seed}");
-        bench
-            .call(&["run", "small.ron", "--seed", seed, "--out", &out])
-            .with(0);
+        bench.call(&["run", "small.ron", "--seed", seed, "--out", &out]).with(0);
         let summary = bench.json(&format!("{out}/small/summary.json"));
         assert!(summary.get("seeds").is_none());
-        each.push(
-            summary["runs"][0]["summary"]["records_throttled"]
-                .as_u64()
-                .unwrap(),
-        );
+        each.push(summary["runs"][0]["summary"]["records_throttled"].as_u64().unwrap());
     }
     each.sort_unstable();
     let spread = &summary["seeds"]["metrics"]["baseline"]["records_throttled"];

@@ -16,23 +16,14 @@ fn json_is_one_document_and_nothing_else() {
     assert_eq!(document["schema"], 1);
 
     bench.write("other.ron", SMALL);
-    let args = [
-        "run",
-        "small.ron",
-        "other.ron",
-        "--only",
-        "baseline",
-        "--json",
-    ];
+    let args = ["run", "small.ron", "other.ron", "--only", "baseline", "--json"];
     let document: serde_json::Value = serde_json::from_str(&bench.call(&args).with(0).out).unwrap();
     let names = [&document[0]["scenario"], &document[1]["scenario"]];
     assert_eq!(names, ["small", "other"]);
 
     // Nor does a failure put anything else there.
     let set = ["--set", "producers.p.rate=1200/s"];
-    let failed = bench
-        .call(&[&["run", "small.ron", "--json"], &set[..]].concat())
-        .with(1);
+    let failed = bench.call(&[&["run", "small.ron", "--json"], &set[..]].concat()).with(1);
     serde_json::from_str::<serde_json::Value>(&failed.out).unwrap();
     let refused = bench.refuse(&["run", "nosuch.ron", "--json"], 2);
     assert_eq!(refused.out, "");
@@ -70,17 +61,9 @@ fn colour_follows_the_flag_then_the_environment() {
 #[test]
 fn a_reader_that_leaves_early_is_no_error() {
     let bench = Bench::new();
-    for args in [
-        &["run", "small.ron"][..],
-        &["completions", "zsh"],
-        &["list"],
-    ] {
-        let mut child = bench
-            .command(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    for args in [&["run", "small.ron"][..], &["completions", "zsh"], &["list"]] {
+        let mut child =
+            bench.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let mut reader = BufReader::with_capacity(1, child.stdout.take().unwrap());
         reader.read_line(&mut line).unwrap();

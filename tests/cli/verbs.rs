@@ -6,10 +6,7 @@ use super::Bench;
 fn check_says_ok_or_ok_with_warnings() {
     let bench = Bench::new();
     let ended = bench.call(&["check", "small.ron"]).with(0);
-    assert_eq!(
-        (ended.out.as_str(), ended.err.as_str()),
-        ("small.ron: ok\n", "")
-    );
+    assert_eq!((ended.out.as_str(), ended.err.as_str()), ("small.ron: ok\n", ""));
     // Real configuration that has no effect here is a warning.
     let text = super::SMALL.replace("Kpl()", "Kpl(config: {\"LogLevel\": \"info\"})");
     bench.write("warned.ron", text);
@@ -50,9 +47,7 @@ fn list_names_what_show_prints_and_check_accepts() {
         bench.call_with(&["check", "-"], &shown.out).with(0);
         bench.call(&["check", name]).with(0);
     }
-    bench
-        .refuse(&["show", "hotkey"], 2)
-        .says(&["did you mean `hot_key`?"]);
+    bench.refuse(&["show", "hotkey"], 2).says(&["did you mean `hot_key`?"]);
 }
 
 #[test]
@@ -60,14 +55,9 @@ fn the_template_is_written_once_and_meets_its_expectations() {
     let bench = Bench::new();
     let ended = bench.call(&["new", "mine.ron"]).with(0);
     ended.says(&["streamsim run mine.ron"]);
-    assert_eq!(
-        bench.read("mine.ron"),
-        bench.call(&["new", "-"]).with(0).out
-    );
+    assert_eq!(bench.read("mine.ron"), bench.call(&["new", "-"]).with(0).out);
     bench.write("mine.ron", "precious");
-    bench
-        .refuse(&["new", "mine.ron"], 74)
-        .says(&["mine.ron exists", "--force"]);
+    bench.refuse(&["new", "mine.ron"], 74).says(&["mine.ron exists", "--force"]);
     bench.refuse(&["new", "no/such/folder.ron"], 74);
     bench.call(&["new", "mine.ron", "--force"]).with(0);
     bench.call(&["check", "mine.ron"]).with(0);

@@ -31,20 +31,14 @@ const CALM_ENDS_S: u64 = 700;
 
 /// The world of a seed.
 pub(crate) fn case(seed: u64) -> Case {
-    let mood = if seed.is_multiple_of(3) {
-        Mood::Calm
-    } else {
-        Mood::Wild
-    };
+    let mood = if seed.is_multiple_of(3) { Mood::Calm } else { Mood::Wild };
     let mut luck = Luck(Rngs::new(seed).stream("swarm"));
     let resolution = millis(luck.of(&[0, 1, 5, 20, 20, 100, 100, 250]));
     let mut config = WorldConfig {
         seed,
         duration: secs(0),
         resolution,
-        streams: (0..luck.of(&[1, 1, 1, 2, 3]))
-            .map(|number| luck.stream(number, mood))
-            .collect(),
+        streams: (0..luck.of(&[1, 1, 1, 2, 3])).map(|number| luck.stream(number, mood)).collect(),
         producers: Vec::new(),
         consumers: Vec::new(),
         timeline: Vec::new(),
@@ -70,11 +64,7 @@ fn duration(config: &WorldConfig, mood: Mood) -> SimDuration {
     if mood == Mood::Calm {
         return secs(CALM_ENDS_S);
     }
-    let per_second: u64 = config
-        .producers
-        .iter()
-        .map(|p| batches_per_s(p, config))
-        .sum();
+    let per_second: u64 = config.producers.iter().map(|p| batches_per_s(p, config)).sum();
     secs((WORK / per_second.max(1)).clamp(30, 600))
 }
 
@@ -140,11 +130,7 @@ impl Luck {
         StreamConfig {
             name: format!("stream{number}"),
             capacity: self.capacity(),
-            retention: if calm || self.chance(60) {
-                day
-            } else {
-                secs(self.within(20, 200))
-            },
+            retention: if calm || self.chance(60) { day } else { secs(self.within(20, 200)) },
             burst_bytes: self.of(&[1 << 20, 10 << 20]),
             put_latency: millis(self.of(&[1, 5, 10, 10, 80])),
             get_latency: millis(self.of(&[0, 20, 20, 200])),
@@ -157,15 +143,10 @@ impl Luck {
     fn capacity(&mut self) -> Capacity {
         if self.chance(70) {
             let most = self.of(&[1, 4, 4, 10, 40]);
-            return Capacity::Provisioned {
-                shards: self.within_u32(1, most),
-            };
+            return Capacity::Provisioned { shards: self.within_u32(1, most) };
         }
         Capacity::OnDemand(OnDemandConfig {
-            rule: self.of(&[
-                OnDemandRule::Documented,
-                OnDemandRule::DoublesEvery15Minutes,
-            ]),
+            rule: self.of(&[OnDemandRule::Documented, OnDemandRule::DoublesEvery15Minutes]),
             peak_history: self.of(&[0, 1_000_000, 7_000_000]),
             warm_throughput: self.of(&[0, 0, 12_000_000]),
             split_delay: secs(self.of(&[0, 1, 30, 60])),
@@ -216,10 +197,7 @@ impl Luck {
         };
         match self.0.below(3) {
             0 => SizeDistribution::Fixed(self.within_u32(1, top)),
-            1 => SizeDistribution::Uniform {
-                min: 1 + top / 10,
-                max: top,
-            },
+            1 => SizeDistribution::Uniform { min: 1 + top / 10, max: top },
             _ => SizeDistribution::LogNormal {
                 median: top,
                 sigma: self.of(&[0.1, 1.0, 2.0]),
@@ -234,11 +212,7 @@ impl Luck {
         match self.0.below(4) {
             0 => KeyDistribution::Random,
             1 => KeyDistribution::Uniform { prefix, keys },
-            2 => KeyDistribution::Zipf {
-                prefix,
-                keys,
-                exponent: self.of(&[0.5, 1.0, 1.5]),
-            },
+            2 => KeyDistribution::Zipf { prefix, keys, exponent: self.of(&[0.5, 1.0, 1.5]) },
             _ => {
                 let count = self.within(1, 40);
                 let mut hash =
@@ -306,11 +280,8 @@ impl Luck {
         let retrieval = if self.chance(50) {
             Retrieval::FanOut
         } else {
-            let idle: &[u64] = if calm {
-                &[1_000, 1_500]
-            } else {
-                &[50, 200, 1_000, 1_500, 10_000]
-            };
+            let idle: &[u64] =
+                if calm { &[1_000, 1_500] } else { &[50, 200, 1_000, 1_500, 10_000] };
             crate::bench::polling(millis(self.of(idle)))
         };
         let workers = self.of(&[1, 2, 3, 8]);
@@ -330,11 +301,7 @@ impl Luck {
             },
             max_leases_to_steal_at_one_time: self.of(&[1, 1, 5]),
             parent_shard_poll_interval: millis(self.of(&[0, 1_000, 10_000])),
-            max_records: if calm {
-                10_000
-            } else {
-                self.of(&[1, 10, 1_000, 10_000])
-            },
+            max_records: if calm { 10_000 } else { self.of(&[1, 10, 1_000, 10_000]) },
             lease_count_based: self.chance(50),
             graceful_handoff: self.chance(60),
             graceful_handoff_timeout: secs(self.of(&[1, 30])),
@@ -351,32 +318,16 @@ impl Luck {
         let most: u64 = producers
             .filter_map(|p| p.rate.knots.iter().map(|(_, rate)| *rate / 1_000_000).max())
             .sum();
-        let percent = if calm {
-            20
-        } else {
-            self.of(&[0, 10, 50, 100, 300])
-        };
+        let percent = if calm { 20 } else { self.of(&[0, 10, 50, 100, 300]) };
         let each = SimDuration(10_000_000 * percent / most.max(1));
-        let each = if calm {
-            each.min(SimDuration::from_micros(200))
-        } else {
-            each
-        };
-        if self.chance(50) {
-            ServiceTime::Fixed(each)
-        } else {
-            ServiceTime::Exponential(each)
-        }
+        let each = if calm { each.min(SimDuration::from_micros(200)) } else { each };
+        if self.chance(50) { ServiceTime::Fixed(each) } else { ServiceTime::Exponential(each) }
     }
 
     fn entry(&mut self, config: &WorldConfig, mood: Mood) -> TimelineEntry {
         let calm = mood == Mood::Calm;
         let end_s = config.duration.0 / 1_000_000_000;
-        let (from, until) = if calm {
-            (CALM_FAULTS_FROM_S, CALM_FAULTS_BY_S)
-        } else {
-            (0, end_s)
-        };
+        let (from, until) = if calm { (CALM_FAULTS_FROM_S, CALM_FAULTS_BY_S) } else { (0, end_s) };
         let at = SimTime(self.within(from * 1_000, until * 1_000 - 1_000) * 1_000_000);
         let what = loop {
             let what = self.happening(config, calm);
@@ -402,11 +353,7 @@ impl Luck {
             return Some(self.worker_fault(config));
         }
         Some(match self.0.below(5) {
-            0 => Happening::HotKey {
-                producer,
-                key: format!("k{}", self.0.below(3)),
-                share_ppm,
-            },
+            0 => Happening::HotKey { producer, key: format!("k{}", self.0.below(3)), share_ppm },
             1 => Happening::RateFactor {
                 producer,
                 factor_ppm: if calm {
@@ -441,27 +388,14 @@ impl Luck {
         let stream = self.index(config.streams.len());
         let shards = shards_of(&config.streams[stream]);
         match self.0.below(6) {
-            0 => Happening::SplitShard {
-                stream,
-                shard: self.within_u32(0, shards + 2),
-            },
+            0 => Happening::SplitShard { stream, shard: self.within_u32(0, shards + 2) },
             1 => Happening::SplitHottestShard { stream },
             2 => {
                 let shard = self.within_u32(0, shards);
-                Happening::MergeShards {
-                    stream,
-                    shard,
-                    adjacent: shard + 1,
-                }
+                Happening::MergeShards { stream, shard, adjacent: shard + 1 }
             }
-            3 => Happening::UpdateShardCount {
-                stream,
-                target: self.within_u32(1, shards * 2),
-            },
-            4 => Happening::SwitchMode {
-                stream,
-                capacity: self.capacity(),
-            },
+            3 => Happening::UpdateShardCount { stream, target: self.within_u32(1, shards * 2) },
+            4 => Happening::SwitchMode { stream, capacity: self.capacity() },
             _ => Happening::WarmThroughput {
                 stream,
                 bytes_per_s: self.within(1_000_000, 50_000_000),

@@ -70,13 +70,7 @@ pub(super) struct Type {
 impl Type {
     /// Regular text, its left end and the middle of its capitals on the point.
     pub(super) fn new(size: f64, color: RGBColor) -> Self {
-        Self {
-            size,
-            color,
-            bold: false,
-            halo: false,
-            anchor: Pos::new(HPos::Left, VPos::Center),
-        }
+        Self { size, color, bold: false, halo: false, anchor: Pos::new(HPos::Left, VPos::Center) }
     }
 
     pub(super) fn bold(self) -> Self {
@@ -88,18 +82,11 @@ impl Type {
     }
 
     pub(super) fn anchor(self, h_pos: HPos, v_pos: VPos) -> Self {
-        Self {
-            anchor: Pos::new(h_pos, v_pos),
-            ..self
-        }
+        Self { anchor: Pos::new(h_pos, v_pos), ..self }
     }
 
     fn font(&self, size: f64) -> FontDesc<'static> {
-        let style = if self.bold {
-            FontStyle::Bold
-        } else {
-            FontStyle::Normal
-        };
+        let style = if self.bold { FontStyle::Bold } else { FontStyle::Normal };
         FontDesc::new(FontFamily::Name(FAMILY), size, style)
     }
 
@@ -166,13 +153,7 @@ pub(super) struct Stroke<'a> {
 
 impl Stroke<'_> {
     pub(super) fn solid(color: RGBColor, width: f64) -> Self {
-        Self {
-            color,
-            width,
-            dash: &[],
-            dash_offset: 0,
-            title: "",
-        }
+        Self { color, width, dash: &[], dash_offset: 0, title: "" }
     }
 
     fn style(&self) -> ShapeStyle {
@@ -206,12 +187,9 @@ impl Canvas {
 
     pub(super) fn rect(&self, frame: Frame, color: RGBColor, alpha: f64) -> Result<(), Failure> {
         self.take_pen(Pen::default());
-        let corners = [
-            (units(frame.x), units(frame.y)),
-            (units(frame.right()), units(frame.bottom())),
-        ];
-        self.root
-            .draw(&Rectangle::new(corners, color.mix(alpha).filled()))
+        let corners =
+            [(units(frame.x), units(frame.y)), (units(frame.right()), units(frame.bottom()))];
+        self.root.draw(&Rectangle::new(corners, color.mix(alpha).filled()))
     }
 
     pub(super) fn line(&self, from: Xy, to: Xy, stroke: &Stroke<'_>) -> Result<(), Failure> {
@@ -231,11 +209,7 @@ impl Canvas {
         look: Type,
         tail: Option<Tail>,
     ) -> Result<(), Failure> {
-        self.take_pen(Pen {
-            halo: look.halo,
-            tail,
-            ..Pen::default()
-        });
+        self.take_pen(Pen { halo: look.halo, tail, ..Pen::default() });
         let style = TextStyle {
             font: look.font(look.size * f64::from(UNITS)),
             color: look.color.to_backend_color(),
@@ -262,15 +236,10 @@ impl Canvas {
     pub(super) fn panel(&self, frame: Frame, x: &Scale, y: &Scale) -> Panel<'_> {
         let (left, top) = (units(frame.x), units(frame.y));
         let (right, bottom) = (units(frame.right()), units(frame.bottom()));
-        let area = self
-            .root
-            .clone()
-            .shrink((left, top), (right - left, bottom - top))
-            .apply_coord_spec(Cartesian2d::new(
-                x.clone(),
-                y.clone(),
-                (left..right, bottom..top),
-            ));
+        let area =
+            self.root.clone().shrink((left, top), (right - left, bottom - top)).apply_coord_spec(
+                Cartesian2d::new(x.clone(), y.clone(), (left..right, bottom..top)),
+            );
         Panel { canvas: self, area }
     }
 }
@@ -298,8 +267,7 @@ impl Panel<'_> {
         let low = spans.iter().map(|(at, low, _)| (*at, *low));
         let high = spans.iter().rev().map(|(at, _, high)| (*at, *high));
         let outline: Vec<Xy> = low.chain(high).collect();
-        self.area
-            .draw(&Polygon::new(outline, color.mix(alpha).filled()))
+        self.area.draw(&Polygon::new(outline, color.mix(alpha).filled()))
     }
 
     pub(super) fn ring(&self, at: Xy, stroke: &Stroke<'_>) -> Result<(), Failure> {
@@ -310,10 +278,7 @@ impl Panel<'_> {
     /// Where a time and a value are, in pixels.
     pub(super) fn place(&self, at: Xy) -> Xy {
         let (x, y) = self.area.map_coordinate(&at);
-        (
-            f64::from(x) / f64::from(UNITS),
-            f64::from(y) / f64::from(UNITS),
-        )
+        (f64::from(x) / f64::from(UNITS), f64::from(y) / f64::from(UNITS))
     }
 }
 
@@ -337,11 +302,7 @@ fn register_fonts() -> Result<(), ChartError> {
         register(FAMILY, FontStyle::Normal, REGULAR).is_ok()
             && register(FAMILY, FontStyle::Bold, SEMIBOLD).is_ok()
     });
-    if *registered {
-        Ok(())
-    } else {
-        Err(ChartError::Font)
-    }
+    if *registered { Ok(()) } else { Err(ChartError::Font) }
 }
 
 #[cfg(test)]
@@ -368,10 +329,7 @@ mod tests {
         let lines = text().wrap("switch to on-demand at +3m after a long wait", 90.0, 2);
         assert_eq!(lines.len(), 2);
         assert_eq!(lines[0], "switch to");
-        assert!(
-            lines.iter().all(|line| text().measure(line) <= 90.0),
-            "{lines:?}"
-        );
+        assert!(lines.iter().all(|line| text().measure(line) <= 90.0), "{lines:?}");
     }
 
     #[test]

@@ -103,12 +103,7 @@ pub(super) fn draw(figure: &Figure, report: &Report<'_>) -> Result<String, Chart
     let time = Scale::time(report.duration_s);
     let layout = layout(figure, report, &time);
     let canvas = Canvas::new(WIDTH, layout.height)?;
-    let paper = Frame {
-        x: 0.0,
-        y: 0.0,
-        width: WIDTH,
-        height: layout.height,
-    };
+    let paper = Frame { x: 0.0, y: 0.0, width: WIDTH, height: layout.height };
     canvas.rect(paper, PAPER, 1.0)?;
     draw_header(&canvas, figure, report)?;
     draw_shades(&canvas, &layout, &time)?;
@@ -145,22 +140,12 @@ fn layout(figure: &Figure, report: &Report<'_>, time: &Scale) -> Layout {
     let mut panels = Vec::new();
     for panel in &figure.panels {
         y += HEADING;
-        panels.push(Frame {
-            x: left,
-            y,
-            width,
-            height: panel.height,
-        });
+        panels.push(Frame { x: left, y, width, height: panel.height });
         y += panel.height;
     }
     let legend = HEADER + HEADING + legend_height(figure, text);
     Layout {
-        plot: Frame {
-            x: left,
-            y: top,
-            width,
-            height: y - top,
-        },
+        plot: Frame { x: left, y: top, width, height: y - top },
         panels,
         legend_x,
         height: (y + FOOTER).max(legend + MARGIN),
@@ -183,11 +168,7 @@ fn draw_header(canvas: &Canvas, figure: &Figure, report: &Report<'_>) -> Result<
     };
     let caption = format!("scenario {} · {seed} · {resolution}", report.scenario);
     let dim = Type::new(12.5, DIM);
-    canvas.text(
-        &dim.fit(&caption, WIDTH - 2.0 * MARGIN),
-        (MARGIN, 48.0),
-        dim,
-    )
+    canvas.text(&dim.fit(&caption, WIDTH - 2.0 * MARGIN), (MARGIN, 48.0), dim)
 }
 
 fn draw_shades(canvas: &Canvas, layout: &Layout, time: &Scale) -> Result<(), Failure> {
@@ -200,17 +181,9 @@ fn draw_shades(canvas: &Canvas, layout: &Layout, time: &Scale) -> Result<(), Fai
         // However short, it is seen.
         let width = (until - from).max(1.5);
         for panel in &layout.panels {
-            let shade = Frame {
-                x: from,
-                width,
-                ..*panel
-            };
+            let shade = Frame { x: from, width, ..*panel };
             canvas.rect(shade, FAULT, 0.10)?;
-            let bar = Frame {
-                y: panel.y - 3.0,
-                height: 3.0,
-                ..shade
-            };
+            let bar = Frame { y: panel.y - 3.0, height: 3.0, ..shade };
             canvas.rect(bar, FAULT, 0.55)?;
         }
     }
@@ -284,9 +257,7 @@ fn draw_lines_of_marks(canvas: &Canvas, layout: &Layout, time: &Scale) -> Result
         let x = layout.plot.x + time.share(item.from) * layout.plot.width;
         // Lines that share a place begin together, or their dashes would overlap.
         let rows = lines.iter().filter(|it| same(it)).filter_map(|it| it.place);
-        let top = rows
-            .map(|place| row_y(place.0) + 4.0)
-            .fold(layout.plot.y, f64::min);
+        let top = rows.map(|place| row_y(place.0) + 4.0).fold(layout.plot.y, f64::min);
         canvas.line((x, top), (x, layout.plot.bottom()), &stroke)?;
     }
     Ok(())
@@ -320,9 +291,7 @@ fn draw_labels_of_marks(canvas: &Canvas, layout: &Layout) -> Result<(), Failure>
     }
     if layout.unlabelled > 0 {
         let text = format!("and {} more", layout.unlabelled);
-        let look = Type::new(11.5, DIM)
-            .halo()
-            .anchor(HPos::Right, VPos::Center);
+        let look = Type::new(11.5, DIM).halo().anchor(HPos::Right, VPos::Center);
         let at = (layout.plot.right(), layout.plot.y - ROW / 2.0);
         canvas.text(&text, at, look)?;
     }
@@ -330,10 +299,7 @@ fn draw_labels_of_marks(canvas: &Canvas, layout: &Layout) -> Result<(), Failure>
 }
 
 fn sample(look: &Look, width: f64) -> Stroke<'static> {
-    Stroke {
-        dash: look.dash,
-        ..Stroke::solid(look.color, width)
-    }
+    Stroke { dash: look.dash, ..Stroke::solid(look.color, width) }
 }
 
 fn draw_panel(
@@ -422,12 +388,7 @@ fn draw_peaks(
         let look = Type::new(11.5, curve.look.ink).bold().halo();
         let (x, y) = panel.place(peak.at);
         let width = look.measure(&peak.label);
-        let spot = |dx: f64, dy: f64| Frame {
-            x: x + dx,
-            y: y + dy,
-            width,
-            height: 14.0,
-        };
+        let spot = |dx: f64, dy: f64| Frame { x: x + dx, y: y + dy, width, height: 14.0 };
         let spots = [
             spot(9.0, -14.0),
             spot(-9.0 - width, -14.0),
@@ -455,10 +416,8 @@ fn draw_peaks(
 
 fn legend_height(figure: &Figure, text_width: f64) -> f64 {
     let name = Type::new(12.5, INK).bold();
-    let lines = figure
-        .legend
-        .iter()
-        .map(|it| name.wrap(&it.name, text_width, 2).len() + it.notes.len());
+    let lines =
+        figure.legend.iter().map(|it| name.wrap(&it.name, text_width, 2).len() + it.notes.len());
     let lines = f64::from(u32::try_from(lines.sum::<usize>() + 3).unwrap_or(0));
     let entries = f64::from(u32::try_from(figure.legend.len()).unwrap_or(0));
     lines * LEGEND_LINE + entries * 8.0 + 16.0
@@ -495,18 +454,9 @@ fn draw_key_of_marks(canvas: &Canvas, layout: &Layout, (x, y): Xy) -> Result<(),
     let text_x = x + LEGEND_SAMPLE + 10.0;
     let mut y = y;
     if layout.items.iter().any(|it| it.kind == MarkKind::Fault) {
-        let shade = Frame {
-            x,
-            y: y - 5.0,
-            width: LEGEND_SAMPLE,
-            height: 12.0,
-        };
+        let shade = Frame { x, y: y - 5.0, width: LEGEND_SAMPLE, height: 12.0 };
         canvas.rect(shade, FAULT, 0.10)?;
-        let bar = Frame {
-            y: shade.y - 2.0,
-            height: 2.0,
-            ..shade
-        };
+        let bar = Frame { y: shade.y - 2.0, height: 2.0, ..shade };
         canvas.rect(bar, FAULT, 0.55)?;
         canvas.text("fault", (text_x, y), dim)?;
         y += LEGEND_LINE + 4.0;

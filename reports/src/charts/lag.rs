@@ -47,9 +47,7 @@ pub(super) fn figure(report: &Report<'_>, consumer: Option<&str>) -> Option<Figu
         notes: notes(report, consumer, [&records, &seconds], index),
     };
     let legend: Vec<LegendEntry> = report.runs.iter().enumerate().map(entry).collect();
-    let told = legend
-        .iter()
-        .map(|it| format!("{}: {}", it.name, it.notes.join(", ")));
+    let told = legend.iter().map(|it| format!("{}: {}", it.name, it.notes.join(", ")));
     Some(Figure {
         title: format!("Lag of {whose} — {}", report.title),
         description: told.collect::<Vec<_>>().join("; "),
@@ -84,13 +82,7 @@ impl<'a> Measure<'a> {
                 None => peak(series.as_ref()?, run),
             })
             .collect();
-        Self {
-            report,
-            series,
-            bands,
-            peaks,
-            format,
-        }
+        Self { report, series, bands, peaks, format }
     }
 
     /// The greatest value of any run; `None` if no run has the series.
@@ -121,17 +113,15 @@ impl<'a> Measure<'a> {
         for (index, (series, run)) in self.series.iter().zip(self.report.runs).enumerate() {
             let Some(series) = series else { continue };
             // A ring around a ripple would only distract.
-            let peak = self.peaks[index]
-                .filter(|peak| peak.1 > greatest * 0.05)
-                .map(|at| Peak {
-                    at,
-                    label: if named.contains(&index) {
-                        let when = format::moment(at.0, self.report.duration_s);
-                        format!("peak {}{unit} at {when}", (self.format)(at.1))
-                    } else {
-                        String::new()
-                    },
-                });
+            let peak = self.peaks[index].filter(|peak| peak.1 > greatest * 0.05).map(|at| Peak {
+                at,
+                label: if named.contains(&index) {
+                    let when = format::moment(at.0, self.report.duration_s);
+                    format!("peak {}{unit} at {when}", (self.format)(at.1))
+                } else {
+                    String::new()
+                },
+            });
             curves.push(Curve {
                 look: palette::look(index),
                 title: run.name.clone(),
@@ -147,20 +137,9 @@ impl<'a> Measure<'a> {
 
     /// Baseline, and the mitigation that is worst if it is worse than the baseline.
     fn named_peaks(&self) -> Vec<usize> {
-        let value = |index: usize| {
-            self.peaks
-                .get(index)
-                .copied()
-                .flatten()
-                .map_or(0.0, |it| it.1)
-        };
-        let worst = (0..self.peaks.len()).fold(0, |worst, index| {
-            if value(index) > value(worst) * 1.02 {
-                index
-            } else {
-                worst
-            }
-        });
+        let value = |index: usize| self.peaks.get(index).copied().flatten().map_or(0.0, |it| it.1);
+        let worst = (0..self.peaks.len())
+            .fold(0, |worst, index| if value(index) > value(worst) * 1.02 { index } else { worst });
         vec![0, worst]
     }
 }
@@ -188,10 +167,8 @@ fn notes(
     [records, seconds]: [&Measure<'_>; 2],
     index: usize,
 ) -> Vec<String> {
-    let peaks: Vec<String> = [records, seconds]
-        .iter()
-        .filter_map(|it| it.peak_text(index))
-        .collect();
+    let peaks: Vec<String> =
+        [records, seconds].iter().filter_map(|it| it.peak_text(index)).collect();
     if peaks.is_empty() {
         return vec!["no lag was measured".to_owned()];
     }
@@ -207,10 +184,7 @@ fn notes(
     match recovery {
         Some(Value::Never) => notes.push("not recovered by the end".to_owned()),
         Some(value) if value.as_f64() > 0.0 => {
-            notes.push(format!(
-                "recovered {} after the fault",
-                format::duration(value.as_f64())
-            ));
+            notes.push(format!("recovered {} after the fault", format::duration(value.as_f64())));
         }
         Some(_) | None => {}
     }

@@ -82,9 +82,7 @@ pub(crate) fn collect(runs: &[RunResult]) -> Vec<Item> {
             let whose = whose(&of, runs);
             items.push(item(mark, format!("{}{whose}", mark.label), None));
         } else {
-            let each = of
-                .iter()
-                .map(|run| item(mark, mark.label.clone(), Some(*run)));
+            let each = of.iter().map(|run| item(mark, mark.label.clone(), Some(*run)));
             items.extend(each);
         }
     }
@@ -150,11 +148,7 @@ pub(super) fn pack(
         let width = item.width();
         // Beside its line: on the right, or on the left where the right has no room.
         let line = x(item.from);
-        let start = if line + width <= right {
-            line
-        } else {
-            line - width
-        };
+        let start = if line + width <= right { line } else { line - width };
         let start = start.min(right - width).max(left);
         let span = (start, start + width);
         let free = |row: &Vec<(f64, f64)>| row.iter().all(|it| span.1 <= it.0 || it.1 <= span.0);
@@ -179,20 +173,11 @@ mod tests {
 
     fn mark(kind: MarkKind, label: &str, from_s: u64, until_s: Option<u64>) -> Mark {
         let at = |seconds: u64| SimTime(seconds * 1_000_000_000);
-        Mark {
-            kind,
-            label: label.to_owned(),
-            from: at(from_s),
-            until: until_s.map(at),
-        }
+        Mark { kind, label: label.to_owned(), from: at(from_s), until: until_s.map(at) }
     }
 
     fn run(name: &str, marks: Vec<Mark>) -> RunResult {
-        RunResult {
-            name: name.to_owned(),
-            marks,
-            ..RunResult::default()
-        }
+        RunResult { name: name.to_owned(), marks, ..RunResult::default() }
     }
 
     #[test]
@@ -206,19 +191,13 @@ mod tests {
         ];
         let items = collect(&runs);
         let shown: Vec<_> = items.iter().map(|it| (it.label.as_str(), it.run)).collect();
-        assert_eq!(
-            shown,
-            [("hot key", None), ("split", Some(1)), ("split", Some(2))]
-        );
+        assert_eq!(shown, [("hot key", None), ("split", Some(1)), ("split", Some(2))]);
     }
 
     #[test]
     fn a_fault_that_some_runs_lack_says_so() {
         let runs = [
-            run(
-                "baseline",
-                vec![mark(MarkKind::Fault, "az cut", 60, Some(90))],
-            ),
+            run("baseline", vec![mark(MarkKind::Fault, "az cut", 60, Some(90))]),
             run("two zones", vec![]),
         ];
         assert_eq!(collect(&runs)[0].label, "az cut (only baseline)");
@@ -234,12 +213,7 @@ mod tests {
 
     #[test]
     fn labels_at_one_moment_stack_and_stay_inside() {
-        let split = |name| {
-            run(
-                name,
-                vec![mark(MarkKind::Action, "split the shard", 990, None)],
-            )
-        };
+        let split = |name| run(name, vec![mark(MarkKind::Action, "split the shard", 990, None)]);
         let mut items = collect(&[run("baseline", vec![]), split("a"), split("b")]);
         let (rows, dropped) = pack(&mut items, 0.0, 1_000.0, |second| second);
         assert_eq!((rows, dropped), (2, 0));
@@ -264,10 +238,7 @@ mod tests {
         let runs: Vec<RunResult> = (0..14)
             .map(|index| {
                 let marks = vec![mark(MarkKind::Action, "do it", 10, None)];
-                run(
-                    &format!("run {index}"),
-                    if index == 0 { vec![] } else { marks },
-                )
+                run(&format!("run {index}"), if index == 0 { vec![] } else { marks })
             })
             .collect();
         let mut items = collect(&runs);

@@ -34,14 +34,7 @@ const HUES: [RGBColor; 7] = [
 ];
 
 /// In tenths of a pixel.
-const DASHES: [&[u16]; 6] = [
-    &[],
-    &[80, 40],
-    &[20, 30],
-    &[120, 30, 20, 30],
-    &[45, 25],
-    &[180, 50],
-];
+const DASHES: [&[u16]; 6] = [&[], &[80, 40], &[20, 30], &[120, 30, 20, 30], &[45, 25], &[180, 50]];
 
 /// How the curves of one run look.
 #[derive(Clone, Debug)]
@@ -60,30 +53,15 @@ pub(super) struct Look {
 /// others, so that a curve on top of it leaves both to be seen.
 pub(super) fn look(index: usize) -> Look {
     let Some(mitigation) = index.checked_sub(1) else {
-        return Look {
-            color: BASELINE,
-            ink: INK,
-            width: 3.6,
-            dash: &[],
-        };
+        return Look { color: BASELINE, ink: INK, width: 3.6, dash: &[] };
     };
     let color = HUES[mitigation % HUES.len()];
-    Look {
-        color,
-        ink: darkened(color),
-        width: 1.8,
-        dash: DASHES[mitigation % DASHES.len()],
-    }
+    Look { color, ink: darkened(color), width: 1.8, dash: DASHES[mitigation % DASHES.len()] }
 }
 
 /// The look of a curve that others are compared with.
 pub(super) fn reference() -> Look {
-    Look {
-        color: AXIS,
-        ink: DIM,
-        width: 1.4,
-        dash: &[15, 25],
-    }
+    Look { color: AXIS, ink: DIM, width: 1.4, dash: &[15, 25] }
 }
 
 fn darkened(color: RGBColor) -> RGBColor {

@@ -11,10 +11,7 @@ const ZOOM: f32 = 2.0;
 
 /// The drawing as a picture.
 pub fn from_svg(svg: &str) -> Result<Vec<u8>, ChartError> {
-    let mut options = usvg::Options {
-        font_family: "Inter".to_owned(),
-        ..usvg::Options::default()
-    };
+    let mut options = usvg::Options { font_family: "Inter".to_owned(), ..usvg::Options::default() };
     for font in [REGULAR, SEMIBOLD, SYMBOLS] {
         options.fontdb_mut().load_font_data(font.to_vec());
     }

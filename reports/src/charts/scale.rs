@@ -36,17 +36,9 @@ impl Scale {
         let seconds = sane(seconds);
         let step = time_step(seconds, 11.0);
         let label = |at: f64| {
-            if step < 1.0 {
-                format!("0:{at:04.1}")
-            } else {
-                format::clock(at, seconds)
-            }
+            if step < 1.0 { format!("0:{at:04.1}") } else { format::clock(at, seconds) }
         };
-        Self {
-            kind: Kind::Linear,
-            top: seconds,
-            ticks: multiples(step, seconds, label),
-        }
+        Self { kind: Kind::Linear, top: seconds, ticks: multiples(step, seconds, label) }
     }
 
     /// Counts from 0 to `greatest`, logarithmic, with room above.
@@ -67,36 +59,20 @@ impl Scale {
             }
             decade *= every;
         }
-        Self {
-            kind: Kind::Log,
-            top: libm::exp10(top),
-            ticks,
-        }
+        Self { kind: Kind::Log, top: libm::exp10(top), ticks }
     }
 
     /// Rates from 0 to `greatest`, linear, with room above.
     pub(super) fn linear(greatest: f64, ticks: f64) -> Self {
         let top = sane(greatest) * 1.08;
-        Self {
-            kind: Kind::Linear,
-            top,
-            ticks: multiples(decimal_step(top, ticks), top, si),
-        }
+        Self { kind: Kind::Linear, top, ticks: multiples(decimal_step(top, ticks), top, si) }
     }
 
     /// Lengths of time from 0 to `greatest` seconds, linear, with room above.
     pub(super) fn seconds(greatest: f64, ticks: f64) -> Self {
         let top = sane(greatest) * 1.12;
-        let step = if top < 60.0 {
-            decimal_step(top, ticks)
-        } else {
-            time_step(top, ticks)
-        };
-        Self {
-            kind: Kind::Linear,
-            top,
-            ticks: multiples(step, top, |at| length(at, step, top)),
-        }
+        let step = if top < 60.0 { decimal_step(top, ticks) } else { time_step(top, ticks) };
+        Self { kind: Kind::Linear, top, ticks: multiples(step, top, |at| length(at, step, top)) }
     }
 
     /// The share of the axis below a value: 0 at its start, 1 at its end.
@@ -129,21 +105,14 @@ impl Ranged for Scale {
 
 /// A length that an axis can have, also where there is nothing to show.
 fn sane(greatest: f64) -> f64 {
-    if greatest.is_finite() && greatest > 0.0 {
-        greatest
-    } else {
-        1.0
-    }
+    if greatest.is_finite() && greatest > 0.0 { greatest } else { 1.0 }
 }
 
 /// 1, 2 or 5 times a power of ten, so that about `ticks` steps fill `top`.
 fn decimal_step(top: f64, ticks: f64) -> f64 {
     let rough = top / ticks;
     let power = libm::exp10(libm::floor(libm::log10(rough)));
-    let factor = [1.0, 2.0, 5.0]
-        .into_iter()
-        .find(|factor| rough <= factor * power)
-        .unwrap_or(10.0);
+    let factor = [1.0, 2.0, 5.0].into_iter().find(|factor| rough <= factor * power).unwrap_or(10.0);
     factor * power
 }
 
@@ -242,27 +211,18 @@ mod tests {
 
     #[test]
     fn a_day_is_ticked_in_hours() {
-        assert_eq!(
-            labels(&Scale::time(86_400.0))[..3],
-            ["0:00", "3:00", "6:00"]
-        );
+        assert_eq!(labels(&Scale::time(86_400.0))[..3], ["0:00", "3:00", "6:00"]);
     }
 
     #[test]
     fn a_second_is_ticked_in_tenths() {
-        assert_eq!(
-            labels(&Scale::time(1.0))[..3],
-            ["0:00.0", "0:00.1", "0:00.2"]
-        );
+        assert_eq!(labels(&Scale::time(1.0))[..3], ["0:00.0", "0:00.1", "0:00.2"]);
     }
 
     #[test]
     fn zero_and_one_have_their_own_places_on_a_log_axis() {
         let scale = Scale::log(1e6);
-        assert_eq!(
-            labels(&scale),
-            ["0", "1", "10", "100", "1k", "10k", "100k", "1M"]
-        );
+        assert_eq!(labels(&scale), ["0", "1", "10", "100", "1k", "10k", "100k", "1M"]);
         assert!(scale.share(0.0).abs() < 1e-12);
         assert!(scale.share(1.0) > 0.03);
         // Linear in between.
@@ -287,15 +247,9 @@ mod tests {
 
     #[test]
     fn lengths_of_time_are_told_in_one_unit() {
-        assert_eq!(
-            labels(&Scale::seconds(412.0, 4.0)),
-            ["0", "2 min", "4 min", "6 min"]
-        );
+        assert_eq!(labels(&Scale::seconds(412.0, 4.0)), ["0", "2 min", "4 min", "6 min"]);
         assert_eq!(labels(&Scale::seconds(40.0, 4.0)), ["0", "20 s", "40 s"]);
-        assert_eq!(
-            labels(&Scale::seconds(0.3, 4.0)),
-            ["0", "100 ms", "200 ms", "300 ms"]
-        );
+        assert_eq!(labels(&Scale::seconds(0.3, 4.0)), ["0", "100 ms", "200 ms", "300 ms"]);
     }
 
     #[test]

@@ -36,19 +36,13 @@ pub(crate) fn lag(run: &RunResult) -> impl Iterator<Item = &Series> {
 /// Second and value of each step: a gauge at the end of the step, a rate in its middle.
 pub(super) fn points(series: &Series, run: &RunResult) -> Vec<Xy> {
     let times = times(series, run);
-    times
-        .zip(&series.points)
-        .map(|(at, point)| (at, point.value))
-        .collect()
+    times.zip(&series.points).map(|(at, point)| (at, point.value)).collect()
 }
 
 /// Second and greatest value of each step.
 pub(crate) fn crest(series: &Series, run: &RunResult) -> Vec<Xy> {
     let times = times(series, run);
-    times
-        .zip(&series.points)
-        .map(|(at, point)| (at, point.max.max(point.value)))
-        .collect()
+    times.zip(&series.points).map(|(at, point)| (at, point.max.max(point.value))).collect()
 }
 
 fn times(series: &Series, run: &RunResult) -> impl Iterator<Item = f64> + use<> {

@@ -93,12 +93,7 @@ impl Svg {
         if self.pen.dash.is_empty() {
             return;
         }
-        let lengths: Vec<String> = self
-            .pen
-            .dash
-            .iter()
-            .map(|it| tenths((*it).into()))
-            .collect();
+        let lengths: Vec<String> = self.pen.dash.iter().map(|it| tenths((*it).into())).collect();
         let _ = write!(self.body, " stroke-dasharray=\"{}\"", lengths.join(" "));
         if self.pen.dash_offset > 0 {
             let offset = tenths(self.pen.dash_offset.into());
@@ -107,12 +102,7 @@ impl Svg {
     }
 
     fn fill(&mut self, color: BackendColor) {
-        let _ = write!(
-            self.body,
-            " fill=\"{}\"{}",
-            hex(color),
-            opacity("fill", color)
-        );
+        let _ = write!(self.body, " fill=\"{}\"{}", hex(color), opacity("fill", color));
     }
 
     /// Ends an element, with the hover text inside it if there is one.
@@ -291,11 +281,7 @@ impl DrawingBackend for Svg {
 fn tenths(units: i32) -> String {
     let sign = if units < 0 { "-" } else { "" };
     let (whole, rest) = (units.unsigned_abs() / 10, units.unsigned_abs() % 10);
-    if rest == 0 {
-        format!("{sign}{whole}")
-    } else {
-        format!("{sign}{whole}.{rest}")
-    }
+    if rest == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{rest}") }
 }
 
 /// The nearest whole number of units.

@@ -10,12 +10,7 @@ pub(super) fn thin(points: &[Xy], seconds: f64, columns: f64) -> Vec<Xy> {
     let mut kept = Vec::new();
     // Equality on purpose: both are whole numbers.
     for group in points.chunk_by(|a, b| column(a).total_cmp(&column(b)).is_eq()) {
-        let mut keep = [
-            0,
-            extreme(group, f64::lt),
-            extreme(group, f64::gt),
-            group.len() - 1,
-        ];
+        let mut keep = [0, extreme(group, f64::lt), extreme(group, f64::gt), group.len() - 1];
         keep.sort_unstable();
         for (index, at) in keep.iter().enumerate() {
             if index == 0 || keep[index - 1] != *at {
@@ -57,10 +52,7 @@ pub(super) fn envelope(
         .chunk_by(|a, b| column(a).total_cmp(&column(b)).is_eq())
         .map(|group| {
             let low = group.iter().map(|it| it.1).fold(f64::INFINITY, f64::min);
-            let high = group
-                .iter()
-                .map(|it| it.2)
-                .fold(f64::NEG_INFINITY, f64::max);
+            let high = group.iter().map(|it| it.2).fold(f64::NEG_INFINITY, f64::max);
             (group[group.len() - 1].0, low, high)
         })
         .collect()

@@ -16,11 +16,7 @@ pub(super) fn figure(report: &Report<'_>) -> Option<Figure> {
         Flow::new(report, "offered", "what applications hand to their clients"),
         Flow::new(report, "accepted", "what clients were told is stored"),
         Flow::new(report, "delivered", "first deliveries to consumers"),
-        Flow::new(
-            report,
-            "throttled",
-            "attempts refused for want of throughput",
-        ),
+        Flow::new(report, "throttled", "attempts refused for want of throughput"),
     ];
     // What flows through is compared, so it shares a scale; refusals can be many times as much.
     let through = [&offered, &accepted, &delivered];
@@ -76,13 +72,7 @@ impl<'a> Flow<'a> {
         let series: Vec<Option<&Series>> = report.runs.iter().map(find).collect();
         let values = series.iter().flatten().flat_map(|it| &it.points);
         let finite = values.map(|it| it.value).filter(|it| it.is_finite());
-        Self {
-            report,
-            name,
-            about,
-            greatest: finite.fold(0.0, f64::max),
-            series,
-        }
+        Self { report, name, about, greatest: finite.fold(0.0, f64::max), series }
     }
 
     /// The runs to draw: the baseline alone where all are equal.
@@ -92,19 +82,14 @@ impl<'a> Flow<'a> {
             (Some(it), Some(first)) => it.points == first.points,
             _ => false,
         };
-        if self.series.iter().all(equal) {
-            1
-        } else {
-            self.series.len()
-        }
+        if self.series.iter().all(equal) { 1 } else { self.series.len() }
     }
 
     /// The panel with this flow of the baseline beneath its curves, to be compared with.
     fn beneath(&self, mut panel: PanelData) -> PanelData {
-        if let (Some(series), Some(run)) = (
-            self.series.first().copied().flatten(),
-            self.report.runs.first(),
-        ) {
+        if let (Some(series), Some(run)) =
+            (self.series.first().copied().flatten(), self.report.runs.first())
+        {
             let reference = Curve {
                 look: palette::reference(),
                 title: format!("{} in {}", self.name, run.name),
@@ -129,11 +114,7 @@ impl<'a> Flow<'a> {
     fn panel(&self, greatest: f64) -> Option<PanelData> {
         self.series.iter().flatten().next()?;
         let shown = self.shown();
-        let same = if shown < self.report.runs.len() {
-            "; the same in all runs"
-        } else {
-            ""
-        };
+        let same = if shown < self.report.runs.len() { "; the same in all runs" } else { "" };
         let mut heading = self.name.to_owned();
         if let Some(first) = heading.get_mut(..1) {
             first.make_ascii_uppercase();

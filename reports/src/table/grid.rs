@@ -81,19 +81,11 @@ pub(super) fn write(text: &mut String, report: &Report<'_>, width: usize, paint:
     let rows = &plan.rows;
     let signs = rows.iter().flat_map(|row| &row.cells);
     if signs.into_iter().any(|cell| cell.rank != Rank::Other) {
-        let legend = format!(
-            "{} best of all runs   {} worst",
-            paint.good("*"),
-            paint.bad("!")
-        );
+        let legend = format!("{} best of all runs   {} worst", paint.good("*"), paint.bad("!"));
         line(text, &legend);
     }
     if hidden > 0 {
-        let same = if names.len() == 1 {
-            "zero"
-        } else {
-            "the same in all runs"
-        };
+        let same = if names.len() == 1 { "zero" } else { "the same in all runs" };
         let told = match hidden {
             1 => format!("1 more metric is {same}; see summary.json"),
             more => format!("{more} more metrics are {same}; see summary.json"),
@@ -107,11 +99,8 @@ fn rows(report: &Report<'_>, compact: bool) -> (Vec<Row>, usize) {
     let mut rows = Vec::new();
     let mut hidden = 0;
     for metric in METRICS {
-        let values: Vec<Option<Value>> = report
-            .runs
-            .iter()
-            .map(|run| run.summary.get(metric.name).copied())
-            .collect();
+        let values: Vec<Option<Value>> =
+            report.runs.iter().map(|run| run.summary.get(metric.name).copied()).collect();
         if values.iter().all(Option::is_none) {
             continue;
         }
@@ -119,11 +108,7 @@ fn rows(report: &Report<'_>, compact: bool) -> (Vec<Row>, usize) {
         let same = row.cells.iter().all(|cell| cell.text == row.cells[0].text);
         let nothing = values.iter().flatten().all(|value| value.as_f64() == 0.0);
         // A single run differs from nothing, so it shows all that happened in it.
-        let telling = if report.runs.len() == 1 {
-            !nothing
-        } else {
-            !same
-        };
+        let telling = if report.runs.len() == 1 { !nothing } else { !same };
         if telling || KEY.contains(&metric.name) {
             rows.push(row);
         } else {
@@ -260,11 +245,7 @@ impl<'a> Plan<'a> {
             .map(|runs| [&[0], runs].concat())
             .collect();
         let fits = |block: &Vec<usize>| self.width(block.iter().copied()) <= width;
-        if blocks.len() > 1 && even.iter().all(fits) {
-            even
-        } else {
-            blocks
-        }
+        if blocks.len() > 1 && even.iter().all(fits) { even } else { blocks }
     }
 
     fn write_block(&self, text: &mut String, block: &[usize], width: usize, paint: Paint) {
@@ -276,9 +257,7 @@ impl<'a> Plan<'a> {
             let mut header = pad_right("", self.metric);
             for (names, width) in headers.iter().zip(&widths) {
                 // Short names stand on the last line, next to their numbers.
-                let name = (at + names.len())
-                    .checked_sub(lines)
-                    .map(|at| names[at].as_str());
+                let name = (at + names.len()).checked_sub(lines).map(|at| names[at].as_str());
                 let name = pad_left(name.unwrap_or_default(), *width - SIGN);
                 header = format!("{header}{:GAP$}{}{:SIGN$}", "", paint.bold(&name), "");
             }
@@ -366,10 +345,7 @@ mod tests {
         let values = [Value::Number(3.0), Value::Never, Value::Number(1.0)].map(Some);
         let texts = ["3 s", "never", "1 s"].map(str::to_owned);
         let signs = |better| -> Vec<&str> {
-            ranks(better, &values, &texts)
-                .iter()
-                .map(|it| it.sign())
-                .collect()
+            ranks(better, &values, &texts).iter().map(|it| it.sign()).collect()
         };
         assert_eq!(signs(Better::Lower), ["  ", " !", " *"]);
         assert_eq!(signs(Better::Neither), ["  ", "  ", "  "]);

@@ -151,13 +151,8 @@ mod tests {
     #[test]
     fn causes_come_by_size_and_the_small_ones_together() {
         let blame = BlameMap::from(
-            [
-                ("put", 0.004),
-                ("throttled", 9.0),
-                ("service", 0.003),
-                ("poll_gap", 0.993),
-            ]
-            .map(|(cause, seconds)| (cause.to_owned(), seconds)),
+            [("put", 0.004), ("throttled", 9.0), ("service", 0.003), ("poll_gap", 0.993)]
+                .map(|(cause, seconds)| (cause.to_owned(), seconds)),
         );
         let causes = greatest(&blame);
         let names: Vec<&str> = causes.iter().map(|it| it.0.as_str()).collect();

@@ -8,12 +8,7 @@ use crate::synthetic::{at, edges, gauge, hot_key, rate, report};
 
 /// A run of 100 s with those series.
 fn run(name: &str, series: Vec<Series>) -> RunResult {
-    RunResult {
-        name: name.to_owned(),
-        series,
-        series_step_s: 1.0,
-        ..RunResult::default()
-    }
+    RunResult { name: name.to_owned(), series, series_step_s: 1.0, ..RunResult::default() }
 }
 
 fn lag(values: &[f64]) -> Vec<Series> {
@@ -24,18 +19,13 @@ fn lag(values: &[f64]) -> Vec<Series> {
 }
 
 fn draw(runs: &[RunResult]) -> Vec<OutputFile> {
-    let report = Report {
-        duration_s: 100.0,
-        ..report(runs, &[], &Null)
-    };
+    let report = Report { duration_s: 100.0, ..report(runs, &[], &Null) };
     charts::all(&report).unwrap()
 }
 
 fn chart(runs: &[RunResult], name: &str) -> String {
     let files = draw(runs);
-    let file = files
-        .into_iter()
-        .find(|it| it.name == format!("charts/{name}.svg"));
+    let file = files.into_iter().find(|it| it.name == format!("charts/{name}.svg"));
     let svg = String::from_utf8(file.expect("the chart is drawn").bytes).unwrap();
     // The parser of the PNG path is a strict one.
     charts::png::from_svg(&svg).expect("the chart is well formed");
@@ -46,9 +36,7 @@ fn chart(runs: &[RunResult], name: &str) -> String {
 /// The opening tags of all curves of that run, in the order of drawing.
 fn curves<'a>(svg: &'a str, run: &str) -> Vec<&'a str> {
     let title = format!("<title>{run}</title></path>");
-    svg.lines()
-        .filter(|line| line.starts_with("<path") && line.ends_with(&title))
-        .collect()
+    svg.lines().filter(|line| line.starts_with("<path") && line.ends_with(&title)).collect()
 }
 
 #[test]
@@ -77,25 +65,17 @@ fn the_baseline_lies_thick_beneath_runs_that_are_equal_to_it() {
     let values: Vec<f64> = (0..100).map(f64::from).collect();
     let runs = ["baseline", "one", "two", "three"].map(|name| run(name, lag(&values)));
     let svg = chart(&runs, "lag");
-    let first = svg
-        .lines()
-        .find(|line| line.ends_with("</title></path>"))
-        .unwrap();
+    let first = svg.lines().find(|line| line.ends_with("</title></path>")).unwrap();
     assert!(first.contains("<title>baseline</title>"), "{first}");
     assert!(first.contains("stroke-width=\"3.6\""), "{first}");
     // Equal curves differ in hue and in dash, or all but the last would be hidden.
     let two = curves(&svg, "two")[0];
     let three = curves(&svg, "three")[0];
     let attribute = |tag: &str, name: &str| {
-        tag.split(&format!("{name}=\""))
-            .nth(1)
-            .map(|it| it.split('"').next().unwrap().to_owned())
+        tag.split(&format!("{name}=\"")).nth(1).map(|it| it.split('"').next().unwrap().to_owned())
     };
     assert_ne!(attribute(two, " stroke"), attribute(three, " stroke"));
-    assert_ne!(
-        attribute(two, "stroke-dasharray"),
-        attribute(three, "stroke-dasharray")
-    );
+    assert_ne!(attribute(two, "stroke-dasharray"), attribute(three, "stroke-dasharray"));
     assert_eq!(attribute(two, " d"), attribute(three, " d"));
 }
 
@@ -111,10 +91,7 @@ fn the_peak_is_told_with_its_moment() {
 
 #[test]
 fn a_mitigation_that_is_worse_than_the_baseline_is_told_too() {
-    let runs = [
-        run("baseline", lag(&[100.0; 100])),
-        run("worse", lag(&[900.0; 100])),
-    ];
+    let runs = [run("baseline", lag(&[100.0; 100])), run("worse", lag(&[900.0; 100]))];
     let svg = chart(&runs, "lag");
     assert!(svg.contains(">peak 100 records at 0:01<"), "{svg}");
     assert!(svg.contains(">peak 900 records at 0:01<"), "{svg}");
@@ -126,10 +103,7 @@ fn zero_has_a_place_on_the_log_axis() {
     values[50] = 1_000.0;
     let svg = chart(&[run("baseline", lag(&values))], "lag");
     // The curve starts on the line that is labelled 0.
-    let label = svg
-        .lines()
-        .find(|line| line.ends_with(">0</text>"))
-        .unwrap();
+    let label = svg.lines().find(|line| line.ends_with(">0</text>")).unwrap();
     let label_y = number_after(label, "y=\"") - 11.5 * 0.727 / 2.0;
     let curve_y = number_after(curves(&svg, "baseline")[0].split_once(' ').unwrap().1, " ");
     assert!((label_y - curve_y).abs() < 0.2, "{label_y} {curve_y}");
@@ -137,9 +111,7 @@ fn zero_has_a_place_on_the_log_axis() {
 
 fn number_after(text: &str, what: &str) -> f64 {
     let rest = text.split_once(what).unwrap().1;
-    let end = rest
-        .find(|it: char| !(it.is_ascii_digit() || it == '.'))
-        .unwrap();
+    let end = rest.find(|it: char| !(it.is_ascii_digit() || it == '.')).unwrap();
     rest[..end].parse().unwrap()
 }
 
@@ -154,12 +126,7 @@ fn a_gap_splits_the_curve() {
 
 #[test]
 fn series_of_zeros_of_nothing_and_of_no_numbers_are_drawn() {
-    for values in [
-        vec![0.0; 100],
-        vec![],
-        vec![f64::NAN; 100],
-        vec![f64::INFINITY; 100],
-    ] {
+    for values in [vec![0.0; 100], vec![], vec![f64::NAN; 100], vec![f64::INFINITY; 100]] {
         let mut series = lag(&values);
         series.push(rate("total.records_throttled_per_s", &values));
         let runs = [run("baseline", series)];
@@ -189,49 +156,27 @@ fn a_panel_without_series_is_left_out() {
 fn what_is_offered_is_drawn_once_where_it_is_the_same_in_all_runs() {
     let offered =
         |name, values: &[f64]| run(name, vec![rate("total.records_offered_per_s", values)]);
-    let same = [
-        offered("baseline", &[5.0; 100]),
-        offered("other", &[5.0; 100]),
-    ];
+    let same = [offered("baseline", &[5.0; 100]), offered("other", &[5.0; 100])];
     let svg = chart(&same, "throughput");
-    assert_eq!(
-        (curves(&svg, "baseline").len(), curves(&svg, "other").len()),
-        (1, 0)
-    );
+    assert_eq!((curves(&svg, "baseline").len(), curves(&svg, "other").len()), (1, 0));
     assert!(svg.contains("the same in all runs"));
-    let changed = [
-        offered("baseline", &[5.0; 100]),
-        offered("other", &[6.0; 100]),
-    ];
+    let changed = [offered("baseline", &[5.0; 100]), offered("other", &[6.0; 100])];
     let svg = chart(&changed, "throughput");
-    assert_eq!(
-        (curves(&svg, "baseline").len(), curves(&svg, "other").len()),
-        (1, 1)
-    );
+    assert_eq!((curves(&svg, "baseline").len(), curves(&svg, "other").len()), (1, 1));
 }
 
 #[test]
 fn each_of_several_consumers_has_its_chart_beside_that_of_all() {
-    let series = ["a/b", "a.b", "A_B"].iter().map(|name| {
-        gauge(
-            &format!("consumers.{name}.lag_records"),
-            "records",
-            &[5.0; 100],
-            0.0,
-        )
-    });
+    let series = ["a/b", "a.b", "A_B"]
+        .iter()
+        .map(|name| gauge(&format!("consumers.{name}.lag_records"), "records", &[5.0; 100], 0.0));
     let mut series: Vec<Series> = series.collect();
     series.push(gauge("total.lag_records", "records", &[15.0; 100], 0.0));
     let files = draw(&[run("baseline", series)]);
     let names: Vec<&str> = files.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(
         names,
-        [
-            "charts/lag.svg",
-            "charts/lag_a_b.svg",
-            "charts/lag_a_b_2.svg",
-            "charts/lag_a_b_3.svg"
-        ]
+        ["charts/lag.svg", "charts/lag_a_b.svg", "charts/lag_a_b_2.svg", "charts/lag_a_b_3.svg"]
     );
 }
 
@@ -247,12 +192,8 @@ fn names_that_look_like_markup_are_shown_as_they_are() {
         until: Some(at(20.0)),
     }];
     let runs = [baseline];
-    let report = Report {
-        duration_s: 100.0,
-        title: nasty,
-        scenario: nasty,
-        ..report(&runs, &[], &Null)
-    };
+    let report =
+        Report { duration_s: 100.0, title: nasty, scenario: nasty, ..report(&runs, &[], &Null) };
     let files = charts::all(&report).unwrap();
     let svg = String::from_utf8(files[0].bytes.clone()).unwrap();
     charts::png::from_svg(&svg).expect("the chart is well formed");
@@ -269,20 +210,10 @@ fn a_fault_shades_each_panel_and_an_action_is_labelled_for_its_run_alone() {
         from: at(25.0),
         until: Some(at(75.0)),
     };
-    let action = Mark {
-        kind: MarkKind::Action,
-        label: "split".to_owned(),
-        from: at(50.0),
-        until: None,
-    };
-    let with = |name, marks: Vec<Mark>| RunResult {
-        marks,
-        ..run(name, lag(&[5.0; 100]))
-    };
-    let runs = [
-        with("baseline", vec![fault.clone()]),
-        with("splits", vec![fault.clone(), action]),
-    ];
+    let action =
+        Mark { kind: MarkKind::Action, label: "split".to_owned(), from: at(50.0), until: None };
+    let with = |name, marks: Vec<Mark>| RunResult { marks, ..run(name, lag(&[5.0; 100])) };
+    let runs = [with("baseline", vec![fault.clone()]), with("splits", vec![fault.clone(), action])];
     let svg = chart(&runs, "lag");
     let shades: Vec<(f64, f64)> = svg
         .lines()
@@ -291,29 +222,21 @@ fn a_fault_shades_each_panel_and_an_action_is_labelled_for_its_run_alone() {
         .collect();
     // Two panels and the legend. From a quarter to three quarters of the time: the axis begins
     // half of the shade's width before it.
-    let [first, second, _] = shades[..] else {
-        panic!("{shades:?}")
-    };
+    let [first, second, _] = shades[..] else { panic!("{shades:?}") };
     assert_eq!(first, second);
     let axis = format!("<path d=\"M{} ", first.0 - first.1 / 2.0);
     assert!(svg.contains(&axis), "{axis}: {svg}");
     assert_eq!(svg.matches(">hot key</text>").count(), 1);
     assert_eq!(svg.matches(">split</text>").count(), 1);
     // The line of the action has the colour of its run, the first mitigation's blue.
-    let line = svg
-        .lines()
-        .find(|line| line.ends_with("<title>split</title></path>"))
-        .unwrap();
+    let line = svg.lines().find(|line| line.ends_with("<title>split</title></path>")).unwrap();
     assert!(line.contains("stroke=\"#0072b2\""), "{line}");
 }
 
 #[test]
 fn a_long_run_is_told_in_hours() {
     let runs = [run("baseline", lag(&[5.0; 100]))];
-    let long = Report {
-        duration_s: 86_400.0,
-        ..report(&runs, &[], &Null)
-    };
+    let long = Report { duration_s: 86_400.0, ..report(&runs, &[], &Null) };
     let files = charts::all(&long).unwrap();
     let svg = String::from_utf8(files[0].bytes.clone()).unwrap();
     assert!(svg.contains(">simulated time, h:mm<") && svg.contains(">3:00<"));
@@ -322,11 +245,7 @@ fn a_long_run_is_told_in_hours() {
 #[test]
 fn a_picture_comes_beside_each_chart_on_request() {
     let runs = [run("baseline", lag(&[5.0; 100]))];
-    let with = Report {
-        png: true,
-        duration_s: 100.0,
-        ..report(&runs, &[], &Null)
-    };
+    let with = Report { png: true, duration_s: 100.0, ..report(&runs, &[], &Null) };
     let files = charts::all(&with).unwrap();
     let names: Vec<&str> = files.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["charts/lag.png", "charts/lag.svg"]);
@@ -336,20 +255,12 @@ fn a_picture_comes_beside_each_chart_on_request() {
 #[test]
 fn what_seldom_happens_is_drawn_well_formed() {
     let runs = edges();
-    let report = Report {
-        duration_s: 14_400.0,
-        ..report(&runs, &[], &Null)
-    };
+    let report = Report { duration_s: 14_400.0, ..report(&runs, &[], &Null) };
     let files = charts::all(&report).unwrap();
     let names: Vec<&str> = files.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(
         names,
-        [
-            "charts/lag.svg",
-            "charts/lag_fast.svg",
-            "charts/lag_slow.svg",
-            "charts/throughput.svg"
-        ]
+        ["charts/lag.svg", "charts/lag_fast.svg", "charts/lag_slow.svg", "charts/throughput.svg"]
     );
     let svg = String::from_utf8(files[0].bytes.clone()).unwrap();
     charts::png::from_svg(&svg).expect("the chart is well formed");

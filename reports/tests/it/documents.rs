@@ -13,10 +13,7 @@ use sim_core::result::{EventRecord, Point, RunResult, Series, SeriesKind, Summar
 use crate::synthetic::{at, expectations, gauge, hot_key, rate, report};
 
 fn summary<const N: usize>(values: [(&str, Value); N]) -> Summary {
-    values
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 const SUMMARY_JSON: &str = r#"{
@@ -121,16 +118,8 @@ fn a_bound_that_is_another_runs_value_names_the_run() {
 fn series_csv_has_a_row_for_each_step_of_each_run() {
     let level = Series {
         points: vec![
-            Point {
-                value: 1.0,
-                min: 0.0,
-                max: 2.5,
-            },
-            Point {
-                value: f64::NAN,
-                min: -0.0,
-                max: 1e21,
-            },
+            Point { value: 1.0, min: 0.0, max: 2.5 },
+            Point { value: f64::NAN, min: -0.0, max: 1e21 },
         ],
         ..gauge("lag", "records", &[], 0.0)
     };
@@ -181,15 +170,9 @@ fn events_are_one_object_a_line_and_name_their_cause() {
         detail: "a \"quoted\"\nword".to_owned(),
         cause,
     };
-    let run = |name: &str, events| RunResult {
-        name: name.to_owned(),
-        events,
-        ..RunResult::default()
-    };
-    let runs = [
-        run("baseline", vec![event(300.04, None)]),
-        run("m", vec![event(1.0, Some(0))]),
-    ];
+    let run =
+        |name: &str, events| RunResult { name: name.to_owned(), events, ..RunResult::default() };
+    let runs = [run("baseline", vec![event(300.04, None)]), run("m", vec![event(1.0, Some(0))])];
     let text = String::from_utf8(events_ndjson::document(&runs).unwrap()).unwrap();
     assert_eq!(
         text,
@@ -217,10 +200,7 @@ fn the_manifest_lists_the_files_and_what_they_were_made_from() {
     let sets = [("seed".to_owned(), "43".to_owned())];
     let mut report = report(&[], &[], &effective);
     report.provenance.sets = &sets;
-    let files = [
-        reports::OutputFile::new("b.txt", "abc"),
-        reports::OutputFile::new("a/c.txt", ""),
-    ];
+    let files = [reports::OutputFile::new("b.txt", "abc"), reports::OutputFile::new("a/c.txt", "")];
     let file = manifest::file(&report, &files).unwrap();
     assert_eq!(file.name, "manifest.json");
     let manifest: serde_json::Value = serde_json::from_slice(&file.bytes).unwrap();
@@ -238,10 +218,7 @@ fn all_files_are_the_same_when_they_are_made_again() {
     let runs = hot_key(3);
     let rows = expectations();
     let effective = json!({});
-    let report = Report {
-        png: true,
-        ..report(&runs, &rows, &effective)
-    };
+    let report = Report { png: true, ..report(&runs, &rows, &effective) };
     let files = render(&report).unwrap();
     let names: Vec<&str> = files.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(

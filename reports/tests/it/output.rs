@@ -10,16 +10,11 @@ use tempfile::TempDir;
 use crate::synthetic::report;
 
 fn scenario(name: &'static str) -> Report<'static> {
-    Report {
-        scenario: name,
-        ..report(&[], &[], &Null)
-    }
+    Report { scenario: name, ..report(&[], &[], &Null) }
 }
 
 fn files(of: &[(&str, &str)]) -> Vec<OutputFile> {
-    of.iter()
-        .map(|(name, text)| OutputFile::new(*name, *text))
-        .collect()
+    of.iter().map(|(name, text)| OutputFile::new(*name, *text)).collect()
 }
 
 /// Every file below the directory, with its content.
@@ -52,10 +47,7 @@ fn a_new_directory_holds_the_files_and_the_manifest_and_nothing_else() {
     let output = Output::new(&dir, false);
     let written = files(&[("summary.json", "{}"), ("charts/lag.svg", "<svg/>")]);
     output.write(&scenario("hot_key"), &written).unwrap();
-    assert_eq!(
-        names(&dir),
-        ["charts/lag.svg", "manifest.json", "summary.json"]
-    );
+    assert_eq!(names(&dir), ["charts/lag.svg", "manifest.json", "summary.json"]);
     assert_eq!(contents(&dir)[0].1, "<svg/>");
 }
 
@@ -63,9 +55,7 @@ fn a_new_directory_holds_the_files_and_the_manifest_and_nothing_else() {
 fn an_empty_directory_may_be_written() {
     let temp = TempDir::new().unwrap();
     let output = Output::new(temp.path(), false);
-    output
-        .write(&scenario("hot_key"), &files(&[("a", "1")]))
-        .unwrap();
+    output.write(&scenario("hot_key"), &files(&[("a", "1")])).unwrap();
     assert_eq!(names(temp.path()), ["a", "manifest.json"]);
 }
 
@@ -73,18 +63,11 @@ fn an_empty_directory_may_be_written() {
 fn a_second_run_replaces_the_first_and_removes_what_it_no_longer_makes() {
     let temp = TempDir::new().unwrap();
     let output = Output::new(temp.path(), false);
-    let first = files(&[
-        ("summary.json", "1"),
-        ("charts/lag_a.svg", "1"),
-        ("gone/x", "1"),
-    ]);
+    let first = files(&[("summary.json", "1"), ("charts/lag_a.svg", "1"), ("gone/x", "1")]);
     output.write(&scenario("hot_key"), &first).unwrap();
     let second = files(&[("summary.json", "2"), ("charts/lag_b.svg", "2")]);
     output.write(&scenario("hot_key"), &second).unwrap();
-    assert_eq!(
-        names(temp.path()),
-        ["charts/lag_b.svg", "manifest.json", "summary.json"]
-    );
+    assert_eq!(names(temp.path()), ["charts/lag_b.svg", "manifest.json", "summary.json"]);
     assert_eq!(contents(temp.path())[2].1, "2");
     assert!(!temp.path().join("gone").exists());
 }
@@ -95,32 +78,19 @@ fn what_a_person_changed_or_added_is_not_removed() {
     let output = Output::new(temp.path(), false);
     let first = files(&[("summary.json", "1"), ("runbook.md", "generated")]);
     output.write(&scenario("hot_key"), &first).unwrap();
-    fs::write(
-        temp.path().join("runbook.md"),
-        "generated, and noted by hand",
-    )
-    .unwrap();
+    fs::write(temp.path().join("runbook.md"), "generated, and noted by hand").unwrap();
     fs::write(temp.path().join("notes.txt"), "mine").unwrap();
-    output
-        .write(&scenario("hot_key"), &files(&[("summary.json", "2")]))
-        .unwrap();
-    assert_eq!(
-        names(temp.path()),
-        ["manifest.json", "notes.txt", "runbook.md", "summary.json"]
-    );
+    output.write(&scenario("hot_key"), &files(&[("summary.json", "2")])).unwrap();
+    assert_eq!(names(temp.path()), ["manifest.json", "notes.txt", "runbook.md", "summary.json"]);
 }
 
 #[test]
 fn another_scenarios_directory_is_refused_and_left_alone() {
     let temp = TempDir::new().unwrap();
     let output = Output::new(temp.path(), false);
-    output
-        .write(&scenario("hot_key"), &files(&[("summary.json", "1")]))
-        .unwrap();
+    output.write(&scenario("hot_key"), &files(&[("summary.json", "1")])).unwrap();
     let before = contents(temp.path());
-    let error = output
-        .write(&scenario("az_cut"), &files(&[("summary.json", "2")]))
-        .unwrap_err();
+    let error = output.write(&scenario("az_cut"), &files(&[("summary.json", "2")])).unwrap_err();
     assert!(matches!(&error, OutputError::OtherScenario { found, .. } if found == "hot_key"));
     assert!(error.to_string().contains("--force"), "{error}");
     assert!(output.check("az_cut").is_err() && output.check("hot_key").is_ok());
@@ -131,13 +101,9 @@ fn another_scenarios_directory_is_refused_and_left_alone() {
 fn force_overwrites_another_scenario_and_removes_its_files() {
     let temp = TempDir::new().unwrap();
     let first = files(&[("summary.json", "1"), ("old.svg", "1")]);
-    Output::new(temp.path(), false)
-        .write(&scenario("hot_key"), &first)
-        .unwrap();
+    Output::new(temp.path(), false).write(&scenario("hot_key"), &first).unwrap();
     let second = files(&[("summary.json", "2")]);
-    Output::new(temp.path(), true)
-        .write(&scenario("az_cut"), &second)
-        .unwrap();
+    Output::new(temp.path(), true).write(&scenario("az_cut"), &second).unwrap();
     assert_eq!(names(temp.path()), ["manifest.json", "summary.json"]);
 }
 
@@ -145,23 +111,15 @@ fn force_overwrites_another_scenario_and_removes_its_files() {
 fn a_directory_of_something_else_is_refused_also_if_it_has_a_manifest() {
     for (name, text) in [
         ("thesis.tex", "years of work"),
-        (
-            "manifest.json",
-            "{\"name\": \"an app\", \"scenario\": \"hot_key\"}",
-        ),
+        ("manifest.json", "{\"name\": \"an app\", \"scenario\": \"hot_key\"}"),
         ("manifest.json", "not json"),
         ("summary.json", "{\"scenario\": \"hot_key\"}"),
     ] {
         let temp = TempDir::new().unwrap();
         fs::write(temp.path().join(name), text).unwrap();
         let output = Output::new(temp.path(), false);
-        let error = output
-            .write(&scenario("hot_key"), &files(&[("a", "1")]))
-            .unwrap_err();
-        assert!(
-            matches!(error, OutputError::NotOurs { .. }),
-            "{name}: {error}"
-        );
+        let error = output.write(&scenario("hot_key"), &files(&[("a", "1")])).unwrap_err();
+        assert!(matches!(error, OutputError::NotOurs { .. }), "{name}: {error}");
         assert_eq!(contents(temp.path()), [(name.to_owned(), text.to_owned())]);
     }
 }
@@ -169,17 +127,12 @@ fn a_directory_of_something_else_is_refused_also_if_it_has_a_manifest() {
 #[test]
 fn a_run_that_was_killed_before_its_manifest_can_be_repeated() {
     let temp = TempDir::new().unwrap();
-    fs::write(
-        temp.path().join("summary.json"),
-        "{\"schema\": 1, \"scenario\": \"hot_key\"}",
-    )
-    .unwrap();
+    fs::write(temp.path().join("summary.json"), "{\"schema\": 1, \"scenario\": \"hot_key\"}")
+        .unwrap();
     fs::create_dir(temp.path().join(".streamsim-tmp-1")).unwrap();
     fs::write(temp.path().join(".streamsim-tmp-1/0"), "half").unwrap();
     let output = Output::new(temp.path(), false);
-    output
-        .write(&scenario("hot_key"), &files(&[("summary.json", "{}")]))
-        .unwrap();
+    output.write(&scenario("hot_key"), &files(&[("summary.json", "{}")])).unwrap();
     assert_eq!(names(temp.path()), ["manifest.json", "summary.json"]);
 }
 
@@ -188,9 +141,7 @@ fn a_run_that_was_killed_before_any_file_can_be_repeated() {
     let temp = TempDir::new().unwrap();
     fs::create_dir(temp.path().join(".streamsim-tmp-1")).unwrap();
     let output = Output::new(temp.path(), false);
-    output
-        .write(&scenario("hot_key"), &files(&[("a", "1")]))
-        .unwrap();
+    output.write(&scenario("hot_key"), &files(&[("a", "1")])).unwrap();
     assert_eq!(names(temp.path()), ["a", "manifest.json"]);
     assert!(!temp.path().join(".streamsim-tmp-1").exists());
 }
@@ -202,19 +153,12 @@ fn a_file_in_the_place_of_the_directory_is_refused() {
     fs::write(&path, "a file").unwrap();
     for force in [false, true] {
         let output = Output::new(&path, force);
-        let error = output
-            .write(&scenario("hot_key"), &files(&[("a", "1")]))
-            .unwrap_err();
-        assert!(
-            matches!(error, OutputError::NotADirectory { .. }),
-            "{error}"
-        );
+        let error = output.write(&scenario("hot_key"), &files(&[("a", "1")])).unwrap_err();
+        assert!(matches!(error, OutputError::NotADirectory { .. }), "{error}");
     }
     // Nor can a directory be made beneath it.
     let output = Output::new(path.join("hot_key"), false);
-    let error = output
-        .write(&scenario("hot_key"), &files(&[("a", "1")]))
-        .unwrap_err();
+    let error = output.write(&scenario("hot_key"), &files(&[("a", "1")])).unwrap_err();
     let OutputError::NotADirectory { path: told } = error else {
         panic!("{error}");
     };
@@ -238,11 +182,7 @@ fn a_failure_leaves_the_earlier_run_whole() {
     assert!(error.to_string().contains("lag.svg"), "{error}");
     assert_eq!(contents(temp.path()), before);
     let hidden = fs::read_dir(temp.path()).unwrap().flatten();
-    assert!(
-        hidden
-            .into_iter()
-            .all(|it| !it.file_name().to_string_lossy().starts_with('.'))
-    );
+    assert!(hidden.into_iter().all(|it| !it.file_name().to_string_lossy().starts_with('.')));
 }
 
 #[cfg(unix)]
@@ -258,9 +198,7 @@ fn a_directory_without_permission_is_an_error_that_names_it() {
         return;
     }
     let output = Output::new(&dir, false);
-    let error = output
-        .write(&scenario("hot_key"), &files(&[("a", "1")]))
-        .unwrap_err();
+    let error = output.write(&scenario("hot_key"), &files(&[("a", "1")])).unwrap_err();
     assert!(matches!(&error, OutputError::Io { .. }), "{error}");
     assert!(error.to_string().contains("locked"), "{error}");
     assert!(names(&dir).is_empty());
@@ -279,10 +217,7 @@ fn names_that_lead_out_of_the_directory_or_meet_are_refused() {
         let temp = TempDir::new().unwrap();
         let output = Output::new(temp.path().join("out"), false);
         let error = output.write(&scenario("hot_key"), &files(of)).unwrap_err();
-        assert!(
-            matches!(error, OutputError::BadName { .. }),
-            "{of:?}: {error}"
-        );
+        assert!(matches!(error, OutputError::BadName { .. }), "{of:?}: {error}");
         assert!(names(temp.path()).is_empty());
     }
 }
@@ -302,8 +237,6 @@ fn a_forged_manifest_removes_nothing_outside() {
     });
     fs::write(dir.join("manifest.json"), manifest.to_string()).unwrap();
     let output = Output::new(&dir, false);
-    output
-        .write(&scenario("hot_key"), &files(&[("a", "1")]))
-        .unwrap();
+    output.write(&scenario("hot_key"), &files(&[("a", "1")])).unwrap();
     assert!(victim.exists());
 }

@@ -16,27 +16,11 @@ pub fn at(seconds: f64) -> SimTime {
 /// Mitigations with names as long as people write them.
 pub const MITIGATIONS: [(&str, f64, Option<&str>); 6] = [
     ("salt the key x8", 0.0, None),
-    (
-        "switch to on-demand at +3m",
-        480.0,
-        Some("switch clicks to on-demand"),
-    ),
-    (
-        "split the hot shard at +3m",
-        480.0,
-        Some("split the hottest shard"),
-    ),
-    (
-        "double the shards at +3m",
-        480.0,
-        Some("update shard count to 20"),
-    ),
+    ("switch to on-demand at +3m", 480.0, Some("switch clicks to on-demand")),
+    ("split the hot shard at +3m", 480.0, Some("split the hottest shard")),
+    ("double the shards at +3m", 480.0, Some("update shard count to 20")),
     ("enhanced fan-out", f64::INFINITY, None),
-    (
-        "retry budget of one minute",
-        600.0,
-        Some("drop what is older than 60 s"),
-    ),
+    ("retry budget of one minute", 600.0, Some("drop what is older than 60 s")),
 ];
 
 /// A baseline and `mitigations` mitigations of a hot key from 5:00 to 20:00.
@@ -59,33 +43,18 @@ fn flows_of_half_an_hour(helps_at: f64, index: usize) -> Flows {
     let mut waiting = 0.0;
     let mut luck = 12_345_u64;
     for step in 0..1_800 {
-        luck = luck
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        luck = luck.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let noise = (luck >> 40) as f64 / (1u64 << 24) as f64 - 0.5;
         let second = f64::from(step);
         let hot = (300.0..1_200.0).contains(&second);
         let helped = second >= helps_at + 5.0 * index as f64;
         let offered = 6_000.0 * (1.0 + 0.05 * noise);
-        let capacity = if !hot || helped {
-            9_000.0
-        } else {
-            4_700.0 + 60.0 * index as f64
-        };
+        let capacity = if !hot || helped { 9_000.0 } else { 4_700.0 + 60.0 * index as f64 };
         waiting += offered;
         let accepted = f64::min(waiting, capacity * (1.0 + 0.01 * noise));
         waiting -= accepted;
-        let throttled = if waiting > 1.0 {
-            waiting.min(40_000.0) * 0.3
-        } else {
-            0.0
-        };
-        flows.push(
-            offered,
-            accepted,
-            throttled,
-            waiting + 300.0 * (noise + 0.5),
-        );
+        let throttled = if waiting > 1.0 { waiting.min(40_000.0) * 0.3 } else { 0.0 };
+        flows.push(offered, accepted, throttled, waiting + 300.0 * (noise + 0.5));
     }
     flows
 }
@@ -101,12 +70,7 @@ fn hot_key_run(name: &str, helps_at: f64, action: Option<&str>, index: usize) ->
         gauge("total.lag_records", "records", &lag(1.0), 0.3),
         gauge("total.lag_seconds", "s", &lag(1.0 / 4_000.0), 0.1),
         gauge("consumers.profiles.lag_records", "records", &lag(1.0), 0.3),
-        gauge(
-            "consumers.profiles.lag_seconds",
-            "s",
-            &lag(1.0 / 4_000.0),
-            0.1,
-        ),
+        gauge("consumers.profiles.lag_seconds", "s", &lag(1.0 / 4_000.0), 0.1),
         rate("producers.web.records_offered_per_s", &flows.offered),
         gauge("systems.clicks.shards", "shards", &[10.0; 1_800], 0.0),
     ];
@@ -171,38 +135,22 @@ fn summary(flows: &Flows, index: usize) -> Summary {
             ("records_accepted", total(&flows.accepted)),
             ("records_throttled", Value::Count(throttled as u64)),
             ("throttled_ratio", Value::Number(throttled / attempts)),
-            (
-                "records_refused",
-                Value::Count(if index == 6 { 912_345 } else { 0 }),
-            ),
+            ("records_refused", Value::Count(if index == 6 { 912_345 } else { 0 })),
             ("records_lost", Value::Count(0)),
             ("records_delivered", total(&flows.accepted)),
-            (
-                "records_reordered",
-                Value::Count([0, 1_234_567, 0, 88, 91, 0, 0][index % 7]),
-            ),
+            ("records_reordered", Value::Count([0, 1_234_567, 0, 88, 91, 0, 0][index % 7])),
             ("lag_records_max", Value::Count(lag as u64)),
             ("lag_seconds_max", Value::Number(lag / 4_000.0)),
             (
                 "lag_recovery_s",
-                if lag > 1e6 {
-                    Value::Never
-                } else {
-                    Value::Number(lag / 10_000.0)
-                },
+                if lag > 1e6 { Value::Never } else { Value::Number(lag / 10_000.0) },
             ),
             ("e2e_latency_ms_p50", Value::Number(212.3 + index as f64)),
             ("e2e_latency_ms_p99", Value::Number(lag / 5.0)),
             ("e2e_latency_ms_max", Value::Number(lag / 3.9)),
             ("leases_taken", Value::Count(5)),
-            (
-                "shards_max",
-                Value::Count([10, 10, 16, 11, 20, 10, 10][index % 7]),
-            ),
-            (
-                "cost_usd_per_month",
-                Value::Number(1_095.0 + 300.0 * index as f64),
-            ),
+            ("shards_max", Value::Count([10, 10, 16, 11, 20, 10, 10][index % 7])),
+            ("cost_usd_per_month", Value::Number(1_095.0 + 300.0 * index as f64)),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     )
@@ -229,12 +177,7 @@ fn events(action: Option<&str>) -> Vec<EventRecord> {
         cause,
     };
     let mut events = vec![event(300.0, "fault_started", "hot key user-1 (33 %)", None)];
-    events.push(event(
-        300.04,
-        "first_throttle",
-        "records budget of one shard",
-        Some(0),
-    ));
+    events.push(event(300.04, "first_throttle", "records budget of one shard", Some(0)));
     events.extend(action.map(|it| event(480.0, "action", it, None)));
     events
 }
@@ -245,14 +188,7 @@ pub fn rate(name: &str, values: &[f64]) -> Series {
         name: name.to_owned(),
         unit: "records/s",
         kind: SeriesKind::Rate,
-        points: values
-            .iter()
-            .map(|it| Point {
-                value: *it,
-                min: *it,
-                max: *it,
-            })
-            .collect(),
+        points: values.iter().map(|it| Point { value: *it, min: *it, max: *it }).collect(),
     }
 }
 
@@ -386,10 +322,7 @@ pub fn edges() -> Vec<RunResult> {
         series.extend(lag("total", 1.0));
         series.extend(lag("consumers.fast", 0.001));
         series.extend(lag("consumers.slow", 0.999));
-        series.push(rate(
-            "total.records_offered_per_s",
-            &vec![1e6 * scale; 14_400],
-        ));
+        series.push(rate("total.records_offered_per_s", &vec![1e6 * scale; 14_400]));
         RunResult {
             name: (*name).to_owned(),
             series,
@@ -412,12 +345,7 @@ fn edge_marks(run: usize) -> Vec<Mark> {
         })
         .collect();
     let mut add = |kind, label: &str, from| {
-        marks.push(Mark {
-            kind,
-            label: label.to_owned(),
-            from: at(from),
-            until: None,
-        });
+        marks.push(Mark { kind, label: label.to_owned(), from: at(from), until: None });
     };
     add(MarkKind::Fault, "broker 2 is killed", 13_900.0);
     if run > 0 {

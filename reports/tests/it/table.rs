@@ -13,10 +13,7 @@ fn text(runs: &[RunResult], width: usize, color: bool) -> String {
 
 /// The lines of the table itself, between the caption and the text that follows it.
 fn table_lines(text: &str) -> Vec<&str> {
-    text.lines()
-        .skip(3)
-        .take_while(|line| !line.starts_with("Why"))
-        .collect()
+    text.lines().skip(3).take_while(|line| !line.starts_with("Why")).collect()
 }
 
 /// The text without escape sequences.
@@ -38,16 +35,11 @@ fn seven_runs_with_long_names_fit_a_hundred_columns_in_one_table() {
     let text = text(&hot_key(6), 100, false);
     let lines = table_lines(&text);
     assert!(lines.iter().all(|line| line.width() <= 100), "{text}");
-    let metrics = lines
-        .iter()
-        .filter(|line| line.starts_with("lag_seconds_max"));
+    let metrics = lines.iter().filter(|line| line.starts_with("lag_seconds_max"));
     assert_eq!(metrics.count(), 1, "{text}");
     // No word of a name is broken.
     for word in ["baseline", "enhanced", "on-demand", "budget"] {
-        assert!(
-            lines.iter().any(|line| line.contains(word)),
-            "{word}: {text}"
-        );
+        assert!(lines.iter().any(|line| line.contains(word)), "{word}: {text}");
     }
 }
 
@@ -56,10 +48,7 @@ fn more_runs_than_fit_are_told_in_blocks_that_begin_with_the_baseline() {
     for width in [60, 80, 100] {
         let text = text(&hot_key(11), width, false);
         let lines = table_lines(&text);
-        assert!(
-            lines.iter().all(|line| line.width() <= width),
-            "{width}: {text}"
-        );
+        assert!(lines.iter().all(|line| line.width() <= width), "{width}: {text}");
         let count = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
         assert!(count("lag_seconds_max") > 1, "{text}");
         assert_eq!(count("baseline"), count("lag_seconds_max"), "{text}");
@@ -78,14 +67,8 @@ fn colour_adds_nothing_but_colour() {
 #[test]
 fn best_and_worst_carry_signs_that_are_explained() {
     let text = text(&hot_key(2), 100, false);
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("throttled_ratio"))
-        .unwrap();
-    assert!(
-        line.contains("58.5 % !") && line.contains("0 % *"),
-        "{line}"
-    );
+    let line = text.lines().find(|line| line.starts_with("throttled_ratio")).unwrap();
+    assert!(line.contains("58.5 % !") && line.contains("0 % *"), "{line}");
     assert!(text.contains("* best of all runs   ! worst"));
 }
 
@@ -93,10 +76,7 @@ fn best_and_worst_carry_signs_that_are_explained() {
 fn metrics_that_all_runs_share_are_counted_rather_than_shown() {
     let text = text(&hot_key(2), 100, false);
     assert!(!text.contains("leases_taken"), "{text}");
-    assert!(
-        text.contains("more metrics are the same in all runs"),
-        "{text}"
-    );
+    assert!(text.contains("more metrics are the same in all runs"), "{text}");
     // But for those whose absence would be a question.
     assert!(text.contains("records_lost"), "{text}");
 }
@@ -113,14 +93,8 @@ fn a_single_run_shows_what_happened_in_it_and_what_that_means() {
 fn the_longest_delivery_is_taken_apart_by_cause() {
     let text = text(&hot_key(1), 100, false);
     // 29.8 of 31.14 s.
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("  throttled "))
-        .unwrap();
-    assert!(
-        line.contains("29.8 s") && line.contains("██") && line.contains("96 %"),
-        "{line}"
-    );
+    let line = text.lines().find(|line| line.starts_with("  throttled ")).unwrap();
+    assert!(line.contains("29.8 s") && line.contains("██") && line.contains("96 %"), "{line}");
     assert!(text.contains("took 31.1 s"), "{text}");
 }
 
@@ -148,14 +122,8 @@ fn a_scenario_without_expectations_says_so() {
 #[test]
 fn warnings_and_the_timeline_are_told() {
     let text = text(&hot_key(5), 100, false);
-    assert!(
-        text.contains("5:00–20:00   fault   hot key user-1 (33 %)"),
-        "{text}"
-    );
-    assert!(
-        text.contains("! enhanced fan-out: enhanced fan-out changed nothing"),
-        "{text}"
-    );
+    assert!(text.contains("5:00–20:00   fault   hot key user-1 (33 %)"), "{text}");
+    assert!(text.contains("! enhanced fan-out: enhanced fan-out changed nothing"), "{text}");
 }
 
 #[test]
@@ -172,12 +140,8 @@ fn nothing_at_all_and_values_that_are_no_numbers_are_told_without_fail() {
     text(&[RunResult::default()], 10, true);
     let mut runs = hot_key(1);
     for run in &mut runs {
-        run.summary
-            .insert("lag_seconds_max".to_owned(), Value::Number(f64::NAN));
-        run.blame
-            .values_mut()
-            .flat_map(|it| it.values_mut())
-            .for_each(|it| *it = f64::NAN);
+        run.summary.insert("lag_seconds_max".to_owned(), Value::Number(f64::NAN));
+        run.blame.values_mut().flat_map(|it| it.values_mut()).for_each(|it| *it = f64::NAN);
     }
     text(&runs, 100, false);
 }

@@ -87,10 +87,8 @@ impl AliasTable {
             "weights are not negative, and their sum {total} is positive and finite"
         );
         // In units of the mean weight: a column holds exactly one.
-        let mut filled: Vec<f64> = weights
-            .iter()
-            .map(|weight| weight / total * f64::from(len))
-            .collect();
+        let mut filled: Vec<f64> =
+            weights.iter().map(|weight| weight / total * f64::from(len)).collect();
         let heaviest = (0..len).fold(0, |best, index| {
             let heavier = filled[best as usize] < filled[index as usize];
             if heavier { index } else { best }
@@ -100,17 +98,12 @@ impl AliasTable {
         // What rounding leaves over at the end stays with the heaviest or with itself.
         let mut columns: Vec<Column> = filled
             .iter()
-            .map(|&fill| Column {
-                keep_below: as_threshold(fill),
-                alias: heaviest,
-            })
+            .map(|&fill| Column { keep_below: as_threshold(fill), alias: heaviest })
             .collect();
         while let (Some(&giver), Some(taker)) = (heavy.last(), light.pop()) {
             let missing = 1.0 - filled[taker as usize];
-            columns[taker as usize] = Column {
-                keep_below: as_threshold(filled[taker as usize]),
-                alias: giver,
-            };
+            columns[taker as usize] =
+                Column { keep_below: as_threshold(filled[taker as usize]), alias: giver };
             filled[giver as usize] -= missing;
             if filled[giver as usize] < 1.0 {
                 heavy.pop();
@@ -138,9 +131,8 @@ impl AliasTable {
 /// The masses of `keys` keys by rank under a Zipf law: proportional to 1/(rank+1)^exponent, sum 1.
 #[must_use]
 pub fn zipf_weights(keys: u32, exponent: f64) -> Vec<f64> {
-    let mut weights: Vec<f64> = (0..keys)
-        .map(|rank| libm::pow(f64::from(rank) + 1.0, -exponent))
-        .collect();
+    let mut weights: Vec<f64> =
+        (0..keys).map(|rank| libm::pow(f64::from(rank) + 1.0, -exponent)).collect();
     // Smallest first, for the sake of the last digits.
     let total: f64 = weights.iter().rev().sum();
     for weight in &mut weights {
@@ -208,11 +200,7 @@ fn binomial_by_inversion(mut u: f64, n: u64, p: f64) -> u64 {
     }
     let trials = to_f64(n);
     let odds = p / q;
-    let mut mass = if n <= POWER_MAX {
-        power(q, n)
-    } else {
-        libm::exp(trials * libm::log1p(-p))
-    };
+    let mut mass = if n <= POWER_MAX { power(q, n) } else { libm::exp(trials * libm::log1p(-p)) };
     let mut count = 0.0;
     let last = n.min(COUNT_MAX);
     for found in 0..last {
@@ -284,11 +272,7 @@ fn binomial_mass_over_mode(k: f64, mode: f64, n: f64, p: f64) -> f64 {
         at += 1.0;
         downward *= at * (1.0 - p);
     }
-    if mode < k {
-        upward / downward
-    } else {
-        downward / upward
-    }
+    if mode < k { upward / downward } else { downward / upward }
 }
 
 /// ln of mean^k e^-mean / k!.
@@ -450,11 +434,7 @@ const TAIL_BELOW: [f64; 8] = [
 ];
 
 /// A share of a column as a bound on its 64-bit coin.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "saturates by design"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates by design")]
 fn as_threshold(share: f64) -> u64 {
     (share * 18_446_744_073_709_551_616.0) as u64
 }
@@ -464,11 +444,7 @@ fn to_f64(n: u64) -> f64 {
     n as f64
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "saturates by design"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates by design")]
 fn truncate_u64(x: f64) -> u64 {
     x as u64
 }

@@ -78,11 +78,7 @@ impl<E> EventQueue<E> {
     /// Schedules `event` at `at`; an instant already past counts as now.
     #[inline]
     pub fn schedule_at(&mut self, at: SimTime, event: E) {
-        let entry = Scheduled {
-            at: at.max(self.now),
-            cause: self.cause,
-            event,
-        };
+        let entry = Scheduled { at: at.max(self.now), cause: self.cause, event };
         if entry.at <= self.front_last {
             self.insert_into_front(entry);
         } else {

@@ -59,10 +59,7 @@ impl SimDuration {
 
     /// The length in seconds.
     #[must_use]
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "for reports only; model state is integer"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "for reports only; model state is integer")]
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / NANOS_PER_SEC as f64
     }
@@ -117,11 +114,7 @@ impl fmt::Display for SimTime {
         if minutes > 0 {
             write!(f, "{minutes}m")?;
         }
-        if rest == 0 {
-            write!(f, "{seconds}s")
-        } else {
-            write!(f, "{seconds}.{rest:03}s")
-        }
+        if rest == 0 { write!(f, "{seconds}s") } else { write!(f, "{seconds}.{rest:03}s") }
     }
 }
 

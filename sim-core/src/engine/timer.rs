@@ -60,11 +60,7 @@ impl<E> Timers<E> {
     /// No timers yet; `event` makes the event of a ticket, e.g. `Event::SessionExpired`.
     #[must_use]
     pub fn new(event: fn(Ticket) -> E) -> Self {
-        Self {
-            slots: Vec::new(),
-            event,
-            stale: 0,
-        }
+        Self { slots: Vec::new(), event, stale: 0 }
     }
 
     /// Adds a timer, disarmed, and gives its id: 0, 1, 2 and so on.
@@ -73,11 +69,7 @@ impl<E> Timers<E> {
     /// If there are 2^32 already.
     pub fn add(&mut self) -> u32 {
         let timer = u32::try_from(self.slots.len()).expect("fewer than 2^32 timers");
-        self.slots.push(Slot {
-            deadline: NEVER,
-            queued_at: NEVER,
-            generation: 0,
-        });
+        self.slots.push(Slot { deadline: NEVER, queued_at: NEVER, generation: 0 });
         timer
     }
 

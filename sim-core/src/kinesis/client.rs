@@ -65,8 +65,7 @@ pub struct ClientCtx<'a> {
 impl ClientCtx<'_> {
     /// Records are given up.
     pub fn give_up(&mut self, batch: &Batch) {
-        self.ledger
-            .give_up(self.producer, u64::from(batch.count), batch.already_stored);
+        self.ledger.give_up(self.producer, u64::from(batch.count), batch.already_stored);
     }
 
     /// An empty vector for batches.
@@ -135,11 +134,7 @@ impl Connections {
     /// No request under way, at most `most` at a time.
     #[must_use]
     pub fn new(most: u32) -> Self {
-        Self {
-            most: most.max(1),
-            used: 0,
-            waiting: VecDeque::new(),
-        }
+        Self { most: most.max(1), used: 0, waiting: VecDeque::new() }
     }
 
     /// Sends a request now, or as soon as a connection is free.
@@ -166,10 +161,7 @@ impl Connections {
     /// Calls `each` with every batch that waits in line.
     pub fn for_each_held(&self, each: &mut dyn FnMut(&Batch)) {
         for (_, items) in &self.waiting {
-            items
-                .iter()
-                .flat_map(|item| &item.batches)
-                .for_each(&mut *each);
+            items.iter().flat_map(|item| &item.batches).for_each(&mut *each);
         }
     }
 }
@@ -187,10 +179,5 @@ fn launch(mut items: Vec<PutItem>, ctx: &ClientCtx<'_>) -> PutRequest {
     for batch in items.iter_mut().flat_map(|item| &mut item.batches) {
         batch.first_sent_at = batch.first_sent_at.min(ctx.now);
     }
-    PutRequest {
-        flow: ctx.flow,
-        stream: ctx.stream,
-        sent_at: ctx.now,
-        items,
-    }
+    PutRequest { flow: ctx.flow, stream: ctx.stream, sent_at: ctx.now, items }
 }

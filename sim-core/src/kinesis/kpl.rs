@@ -8,7 +8,7 @@
 //! | a token bucket per shard and process at 150 % of the shard's limit         | N-KPL-4 |
 //! | it is drained on every put and each 25 ms, in order, stopping at the first | N-KPL-4 |
 //! | a failed record comes back after 50 ms, without back-off, until RecordTtl  | N-KPL-5 |
-//! | a record in the wrong shard is sent again and the shard map read anew      | N-KPL-6 |
+//! | a record in the wrong shard is sent again; the map is read anew if it still shows that shard | N-KPL-6 |
 //! | while the map is invalid, records go unaggregated and past the limiter     | N-KPL-6 |
 //! | an aggregate goes by the hash of its first record and counts once          | N-KPL-7 |
 //!
@@ -140,10 +140,12 @@ impl Kpl {
         self.connections.release(ctx);
         let deadline = ctx.now + SimDuration(self.config.record_max_buffered_time.0 / 2);
         for mut item in items.drain(..) {
-            if item.landed != item.shard && self.map_valid && self.config.aggregation_enabled {
+            // An answer about a shard that the map no longer shows is old news: what still waits for
+            // it when the map is read again must not make it be read once more.
+            let shown = self.stale.iter().any(|(_, old)| *old == item.shard.0);
+            if item.landed != item.shard && shown && self.map_valid {
                 self.map_valid = false;
-                ctx.timers
-                    .push((ctx.now + MAP_REFRESH, ClientEvent::MapRefreshed));
+                ctx.timers.push((ctx.now + MAP_REFRESH, ClientEvent::MapRefreshed));
             }
             for batch in item.batches.drain(..) {
                 let throttled = item.landed == item.shard;
@@ -163,10 +165,7 @@ impl Kpl {
     /// the old ones.
     pub fn resharded(&mut self, closed: &[u32], opened: &[u32]) {
         let known = |stale: &[(u32, u32)], shard: u32| {
-            stale
-                .iter()
-                .find(|(new, _)| *new == shard)
-                .map_or(shard, |(_, old)| *old)
+            stale.iter().find(|(new, _)| *new == shard).map_or(shard, |(_, old)| *old)
         };
         let old = known(&self.stale, closed[0]);
         self.stale.extend(opened.iter().map(|&new| (new, old)));
@@ -174,25 +173,15 @@ impl Kpl {
 
     /// Calls `each` with every batch that it holds.
     pub fn for_each_held(&self, each: &mut dyn FnMut(&Batch)) {
-        self.buffers
-            .iter()
-            .flat_map(|buffer| &buffer.batches)
-            .for_each(&mut *each);
-        let queued = self
-            .limiters
-            .iter()
-            .flatten()
-            .flat_map(|limiter| &limiter.queue);
+        self.buffers.iter().flat_map(|buffer| &buffer.batches).for_each(&mut *each);
+        let queued = self.limiters.iter().flatten().flat_map(|limiter| &limiter.queue);
         let items = queued.chain(&self.collector.items);
         items.flat_map(|item| &item.batches).for_each(&mut *each);
         self.connections.for_each_held(each);
     }
 
     fn predicted(&self, shard: u32) -> u32 {
-        self.stale
-            .iter()
-            .find(|(new, _)| *new == shard)
-            .map_or(shard, |(_, old)| *old)
+        self.stale.iter().find(|(new, _)| *new == shard).map_or(shard, |(_, old)| *old)
     }
 
     fn add(&mut self, batch: Batch, deadline: SimTime, ctx: &mut ClientCtx<'_>) {
@@ -247,11 +236,7 @@ impl Kpl {
         let most_users = u64::from(self.config.aggregation_max_count) * processes;
         let buffer = &mut self.buffers[shard as usize];
         let per_user = buffer.bytes.div_ceil(u64::from(buffer.users)).max(1);
-        let fits = if buffer.bytes <= room {
-            u64::from(buffer.users)
-        } else {
-            room / per_user
-        };
+        let fits = if buffer.bytes <= room { u64::from(buffer.users) } else { room / per_user };
         let fits = fits.min(most_users).clamp(1, u64::from(buffer.users));
         let users = u32::try_from(fits).expect("no more than the buffer holds");
         let deadline = buffer.deadline;
@@ -272,11 +257,7 @@ impl Kpl {
             buffer.deadline = deadline.max(ctx.now);
             enter(&mut self.agenda, buffer.deadline, shard, ctx);
         }
-        let oldest = batches
-            .iter()
-            .map(|batch| batch.offered_at)
-            .min()
-            .unwrap_or(ctx.now);
+        let oldest = batches.iter().map(|batch| batch.offered_at).min().unwrap_or(ctx.now);
         let wire_records = self.aggregates_of(users, bytes);
         // A lone record is sent plain (N-KPL-7).
         let wire_bytes = if users == 1 {
@@ -339,9 +320,7 @@ impl Kpl {
         let was_empty = limiter.queue.is_empty();
         limiter.queue.push_back(item);
         self.drain(shard, ctx);
-        let holds = self.limiters[index]
-            .as_ref()
-            .is_some_and(|l| !l.queue.is_empty());
+        let holds = self.limiters[index].as_ref().is_some_and(|l| !l.queue.is_empty());
         if holds && was_empty {
             self.held_back.push(shard);
         }
@@ -363,8 +342,7 @@ impl Kpl {
         }
         self.draining = !self.held_back.is_empty();
         if self.draining {
-            ctx.timers
-                .push((ctx.now + DRAIN_PERIOD, ClientEvent::Drain));
+            ctx.timers.push((ctx.now + DRAIN_PERIOD, ClientEvent::Drain));
         }
     }
 
@@ -446,10 +424,7 @@ impl Kpl {
             if room >= item.wire_records {
                 break;
             }
-            let mut cut = PutItem {
-                batches: ctx.empty(),
-                ..item
-            };
+            let mut cut = PutItem { batches: ctx.empty(), ..item };
             let admission = item.admit(u64::from(room), u64::MAX, &mut cut.batches);
             cut.wire_records = admission.wire_records;
             cut.wire_bytes = admission.wire_bytes;
@@ -469,10 +444,7 @@ impl Kpl {
         let collector = &mut self.collector;
         collector.wire_records += item.wire_records;
         collector.wire_bytes += item.wire_bytes;
-        let known = collector
-            .by_shard
-            .iter_mut()
-            .find(|(shard, _)| *shard == item.shard);
+        let known = collector.by_shard.iter_mut().find(|(shard, _)| *shard == item.shard);
         let of_shard = match known {
             Some((_, bytes)) => {
                 *bytes += item.wire_bytes;
@@ -503,8 +475,7 @@ impl Kpl {
             self.send_collection(ctx);
         } else if first || deadline < collector.deadline {
             collector.deadline = deadline;
-            ctx.timers
-                .push((deadline, ClientEvent::CollectionDue(collector.number)));
+            ctx.timers.push((deadline, ClientEvent::CollectionDue(collector.number)));
         }
     }
 
@@ -516,10 +487,8 @@ impl Kpl {
         collector.number = collector.number.wrapping_add(1);
         (collector.wire_records, collector.wire_bytes) = (0, 0);
         collector.by_shard.clear();
-        let items = std::mem::replace(
-            &mut collector.items,
-            ctx.item_pool.pop().unwrap_or_default(),
-        );
+        let items =
+            std::mem::replace(&mut collector.items, ctx.item_pool.pop().unwrap_or_default());
         self.connections.send(items, ctx);
     }
 }

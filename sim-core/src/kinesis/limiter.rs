@@ -62,10 +62,7 @@ impl TokenBucket {
     /// If there are fewer.
     pub fn spend(&mut self, amount: u64) {
         let scaled = u128::from(amount) * u128::from(NANOS_PER_SEC);
-        assert!(
-            scaled <= self.level_scaled,
-            "{amount} units overdraw the bucket"
-        );
+        assert!(scaled <= self.level_scaled, "{amount} units overdraw the bucket");
         self.level_scaled -= scaled;
     }
 

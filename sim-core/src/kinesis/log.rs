@@ -149,44 +149,31 @@ impl Log {
     /// The extent of that number, if there is one.
     #[must_use]
     pub fn extent(&self, number: u64) -> Option<&Extent> {
-        self.extents
-            .get(usize_of(number.checked_sub(self.dropped_extents)?))
+        self.extents.get(usize_of(number.checked_sub(self.dropped_extents)?))
     }
 
     /// Number of the extent that holds the part at `position`, or the end.
     #[must_use]
     pub fn extent_of(&self, position: u64) -> u64 {
-        let before = self
-            .extents
-            .partition_point(|extent| extent.end() <= position);
+        let before = self.extents.partition_point(|extent| extent.end() <= position);
         self.dropped_extents + before as u64
     }
 
     /// Records in the parts from `from` to `until`.
     #[must_use]
     pub fn records_between(&self, from: u64, until: u64) -> u64 {
-        (from..until)
-            .map(|position| u64::from(self.part(position).count))
-            .sum()
+        (from..until).map(|position| u64::from(self.part(position).count)).sum()
     }
 
     /// Forgets whole extents below `position`.
     pub fn drop_before(&mut self, position: u64) {
-        while self
-            .extents
-            .front()
-            .is_some_and(|extent| extent.end() <= position)
-        {
+        while self.extents.front().is_some_and(|extent| extent.end() <= position) {
             let extent = self.extents.pop_front().expect("just seen");
             self.dropped_extents += 1;
             self.dropped_parts += u64::from(extent.parts);
             self.parts.drain(..extent.parts as usize);
         }
-        while self
-            .detours
-            .front()
-            .is_some_and(|(at, _)| *at < self.dropped_parts)
-        {
+        while self.detours.front().is_some_and(|(at, _)| *at < self.dropped_parts) {
             self.detours.pop_front();
         }
     }

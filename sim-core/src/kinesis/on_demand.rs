@@ -25,10 +25,7 @@ pub const LEAST_CAPACITY: u64 = 4_000_000;
 #[must_use]
 pub fn promised_capacity(config: &OnDemandConfig, peak: u64) -> u64 {
     let twice = peak.max(config.peak_history).saturating_mul(2);
-    twice
-        .max(config.warm_throughput)
-        .max(LEAST_CAPACITY)
-        .min(config.ceiling)
+    twice.max(config.warm_throughput).max(LEAST_CAPACITY).min(config.ceiling)
 }
 
 /// Shards that a capacity in bytes per second takes.
@@ -64,6 +61,9 @@ mod tests {
         let capacity = promised_capacity(&config(0), 0);
         assert_eq!(capacity, 4_000_000);
         assert_eq!(shards_for(capacity), 4);
+        // A peak of 2 MB/s promises no more, and one of 7 MB/s is 14 shards.
+        assert_eq!(shards_for(promised_capacity(&config(2_000_000), 0)), 4);
+        assert_eq!(shards_for(promised_capacity(&config(7_000_000), 0)), 14);
         // The default ceiling of the 2023 docs.
         assert_eq!(promised_capacity(&config(150_000_000), 0), 200_000_000);
     }
@@ -71,14 +71,8 @@ mod tests {
     /// Writes of 10 to 40 MB/s: 80. Sustaining 50: 100. And at two other histories.
     #[test]
     fn v_29_capacity_is_twice_the_peak() {
-        assert_eq!(
-            promised_capacity(&config(40_000_000), 10_000_000),
-            80_000_000
-        );
-        assert_eq!(
-            promised_capacity(&config(40_000_000), 50_000_000),
-            100_000_000
-        );
+        assert_eq!(promised_capacity(&config(40_000_000), 10_000_000), 80_000_000);
+        assert_eq!(promised_capacity(&config(40_000_000), 50_000_000), 100_000_000);
         assert_eq!(promised_capacity(&config(3_000_000), 0), 6_000_000);
         assert_eq!(promised_capacity(&config(1_000_000), 0), 4_000_000);
     }

@@ -62,15 +62,9 @@ mod tests {
     /// (1,000/s * 730 h * 3,600 s / 10^6 * $0.014).
     #[test]
     fn a_shard_at_one_mb_per_second_costs_what_the_price_list_says() {
-        let shard = Bill {
-            shard_hours: 730.0,
-            ..Bill::default()
-        };
+        let shard = Bill { shard_hours: 730.0, ..Bill::default() };
         assert!((shard.usd() - 10.95).abs() < 0.005);
-        let puts = Bill {
-            put_units: 1_000.0 * 730.0 * 3_600.0,
-            ..Bill::default()
-        };
+        let puts = Bill { put_units: 1_000.0 * 730.0 * 3_600.0, ..Bill::default() };
         assert!((puts.usd() - 36.79).abs() < 0.005);
     }
 

@@ -71,10 +71,7 @@ impl PutItem {
         byte_budget: u64,
         stored: &mut Vec<Batch>,
     ) -> Admission {
-        let per_record = self
-            .wire_bytes
-            .div_ceil(u64::from(self.wire_records))
-            .max(1);
+        let per_record = self.wire_bytes.div_ceil(u64::from(self.wire_records)).max(1);
         let fits = if self.wire_bytes <= byte_budget {
             u64::from(self.wire_records)
         } else {
@@ -83,16 +80,10 @@ impl PutItem {
         let wire = u32::try_from(fits.min(record_budget).min(u64::from(self.wire_records)))
             .expect("no more than the item holds");
         if wire == 0 {
-            return Admission {
-                wire_records: 0,
-                wire_bytes: 0,
-            };
+            return Admission { wire_records: 0, wire_bytes: 0 };
         }
         if wire == self.wire_records {
-            let admission = Admission {
-                wire_records: wire,
-                wire_bytes: self.wire_bytes,
-            };
+            let admission = Admission { wire_records: wire, wire_bytes: self.wire_bytes };
             stored.append(&mut self.batches);
             (self.wire_records, self.wire_bytes, self.users) = (0, 0, 0);
             return admission;
@@ -103,10 +94,7 @@ impl PutItem {
         self.wire_records -= wire;
         self.wire_bytes = self.wire_bytes.saturating_sub(wire_bytes);
         self.users -= users;
-        Admission {
-            wire_records: wire,
-            wire_bytes,
-        }
+        Admission { wire_records: wire, wire_bytes }
     }
 }
 

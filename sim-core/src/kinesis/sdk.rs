@@ -57,8 +57,7 @@ impl Sdk {
         }
         if self.users > 0 && (was_empty || cut) {
             let due = ctx.now + self.config.linger;
-            ctx.timers
-                .push((due, ClientEvent::CollectionDue(self.number)));
+            ctx.timers.push((due, ClientEvent::CollectionDue(self.number)));
         }
     }
 
@@ -93,11 +92,8 @@ impl Sdk {
         };
         // All records of a request have failed equally often.
         let failures = first.batches[0].failures;
-        let retry = self
-            .config
-            .retry_failed
-            .as_ref()
-            .filter(|retry| u32::from(failures) < retry.attempts);
+        let retry =
+            self.config.retry_failed.as_ref().filter(|retry| u32::from(failures) < retry.attempts);
         let Some(retry) = retry else {
             for item in items.drain(..) {
                 item.batches.iter().for_each(|batch| ctx.give_up(batch));
@@ -106,9 +102,7 @@ impl Sdk {
             ctx.item_pool.push(items);
             return;
         };
-        let doubled = retry
-            .base
-            .times(1_u64.checked_shl(u32::from(failures)).unwrap_or(u64::MAX));
+        let doubled = retry.base.times(1_u64.checked_shl(u32::from(failures)).unwrap_or(u64::MAX));
         let ceiling = doubled.min(retry.ceiling);
         let wait = SimDuration(ctx.rng.below(ceiling.0.saturating_add(1)));
         for item in &mut items {
@@ -142,10 +136,7 @@ impl Sdk {
         taken.sort_by_key(|batch| batch.partition);
         let mut items: Vec<PutItem> = ctx.item_pool.pop().unwrap_or_default();
         for batch in taken.drain(..) {
-            if items
-                .last()
-                .is_none_or(|item| item.shard.0 != batch.partition)
-            {
+            if items.last().is_none_or(|item| item.shard.0 != batch.partition) {
                 let shard = ShardIndex(batch.partition);
                 let batches = ctx.empty();
                 let (now, deadline) = (ctx.now, SimTime::MAX);

@@ -97,10 +97,7 @@ impl Shard {
         if self.records.affords(records) && self.bytes.affords(bytes) {
             return (records, bytes);
         }
-        (
-            self.records.level().min(records),
-            self.bytes.level().min(bytes),
-        )
+        (self.records.level().min(records), self.bytes.level().min(bytes))
     }
 
     /// Charges an admitted write. A throttled one costs nothing.
@@ -145,11 +142,7 @@ impl ReadBudget {
         let mut bytes = TokenBucket::full(READ_BYTES_PER_SEC, READ_BYTES_PER_SEC);
         calls.refill(now);
         bytes.refill(now);
-        Self {
-            calls,
-            bytes,
-            blocked_until: None,
-        }
+        Self { calls, bytes, blocked_until: None }
     }
 
     fn begin(&mut self, now: SimTime) -> Result<(), ReadRefused> {
@@ -159,10 +152,7 @@ impl ReadBudget {
         self.blocked_until = None;
         self.calls.refill(now);
         if self.calls.level() == 0 {
-            let wait = self
-                .calls
-                .time_until(1)
-                .unwrap_or(SimDuration::from_secs(1));
+            let wait = self.calls.time_until(1).unwrap_or(SimDuration::from_secs(1));
             return Err(ReadRefused { until: now + wait });
         }
         self.calls.spend(1);
@@ -178,11 +168,7 @@ impl ReadBudget {
         }
         self.bytes.spend(level);
         // A response beyond 2 MiB is paid for from its own instant on, whatever was saved (V-16).
-        let debt = if bytes > READ_BYTES_PER_SEC {
-            bytes
-        } else {
-            bytes - level
-        };
+        let debt = if bytes > READ_BYTES_PER_SEC { bytes } else { bytes - level };
         let wait = SimDuration(nanos_at(debt, READ_BYTES_PER_SEC));
         self.blocked_until = Some(now + wait);
         // What refills meanwhile pays the debt.
@@ -210,10 +196,7 @@ struct WriteWindow {
 
 impl WriteWindow {
     fn new(now: SimTime) -> Self {
-        Self {
-            seconds: vec![(0, 0); WINDOW_SECS],
-            last: now.0 / NANOS_PER_SEC,
-        }
+        Self { seconds: vec![(0, 0); WINDOW_SECS], last: now.0 / NANOS_PER_SEC }
     }
 
     fn add(&mut self, now: SimTime, records: u64, bytes: u64) {
@@ -246,15 +229,7 @@ mod tests {
     use super::*;
 
     fn shard() -> Shard {
-        Shard::new(
-            HashRange {
-                start: 0,
-                end: u128::MAX,
-            },
-            [None; 2],
-            1 << 20,
-            SimTime::ZERO,
-        )
+        Shard::new(HashRange { start: 0, end: u128::MAX }, [None; 2], 1 << 20, SimTime::ZERO)
     }
 
     fn at_ms(ms: u64) -> SimTime {
@@ -292,10 +267,7 @@ mod tests {
             shard.begin_read(at_ms(500)).unwrap();
         }
         // One call comes back each 200 ms.
-        assert_eq!(
-            shard.begin_read(at_ms(500)),
-            Err(ReadRefused { until: at_ms(700) })
-        );
+        assert_eq!(shard.begin_read(at_ms(500)), Err(ReadRefused { until: at_ms(700) }));
         shard.begin_read(at_ms(700)).unwrap();
     }
 
@@ -316,10 +288,7 @@ mod tests {
             let most = 60 * READ_BYTES_PER_SEC + READ_BYTES_PER_SEC + (response_kib << 10);
             assert!(bytes <= most, "{bytes} of {most}");
             let asked = 60 * readers * (response_kib << 10);
-            assert!(
-                bytes >= asked.min(60 * READ_BYTES_PER_SEC) * 9 / 10,
-                "{bytes}"
-            );
+            assert!(bytes >= asked.min(60 * READ_BYTES_PER_SEC) * 9 / 10, "{bytes}");
         }
     }
 

@@ -105,10 +105,7 @@ impl Stream {
     /// Open shards with their ranges, in order of range.
     #[must_use]
     pub fn routes(&self) -> Vec<(u32, HashRange)> {
-        self.open
-            .iter()
-            .map(|&index| (index, self.shards[index as usize].range))
-            .collect()
+        self.open.iter().map(|&index| (index, self.shards[index as usize].range)).collect()
     }
 
     /// The shard's number as AWS writes it.
@@ -148,10 +145,7 @@ impl Stream {
         }
         let new_start = target.range.middle();
         if target.range.split_at(new_start).is_none() {
-            return Err(format!(
-                "{} is too narrow to split",
-                Self::shard_name(shard)
-            ));
+            return Err(format!("{} is too narrow to split", Self::shard_name(shard)));
         }
         let done = now + takes;
         self.schedule(done, Reshard::Split { shard, new_start });
@@ -177,12 +171,7 @@ impl Stream {
             ));
         }
         let done = now + self.config.reshard_time;
-        self.schedule(
-            done,
-            Reshard::MergeAt {
-                boundary: high.range.start,
-            },
-        );
+        self.schedule(done, Reshard::MergeAt { boundary: high.range.start });
         Ok(done)
     }
 
@@ -204,12 +193,8 @@ impl Stream {
             return Err("more than 10,000 shards (LimitExceededException)".to_owned());
         }
         let wanted = uniform_boundaries(target);
-        let existing: Vec<u128> = self
-            .open
-            .iter()
-            .skip(1)
-            .map(|&i| self.shards[i as usize].range.start)
-            .collect();
+        let existing: Vec<u128> =
+            self.open.iter().skip(1).map(|&i| self.shards[i as usize].range.start).collect();
         let mut done = now;
         let step = self.config.reshard_time;
         let serially = self.config.reshard_serially;
@@ -218,24 +203,12 @@ impl Stream {
             *done
         };
         let near = |boundary: u128, list: &[u128]| list.iter().any(|b| b.abs_diff(boundary) <= 8);
-        for &boundary in wanted
-            .iter()
-            .filter(|boundary| !near(**boundary, &existing))
-        {
+        for &boundary in wanted.iter().filter(|boundary| !near(**boundary, &existing)) {
             let shard = u32::MAX; // Found by its range when its turn comes.
             let at = advance(&mut done);
-            self.schedule(
-                at,
-                Reshard::Split {
-                    shard,
-                    new_start: boundary,
-                },
-            );
+            self.schedule(at, Reshard::Split { shard, new_start: boundary });
         }
-        for &boundary in existing
-            .iter()
-            .filter(|boundary| !near(**boundary, &wanted))
-        {
+        for &boundary in existing.iter().filter(|boundary| !near(**boundary, &wanted)) {
             let at = advance(&mut done);
             self.schedule(at, Reshard::MergeAt { boundary });
         }
@@ -260,9 +233,7 @@ impl Stream {
     fn reshard(&mut self, reshard: Reshard, now: SimTime) -> Option<Resharded> {
         self.bill(now);
         let owner_of = |hash: u128| {
-            self.open
-                .iter()
-                .position(|&i| self.shards[i as usize].range.contains(hash))
+            self.open.iter().position(|&i| self.shards[i as usize].range.contains(hash))
         };
         let (parents, ranges) = match reshard {
             Reshard::Split { shard, new_start } => {
@@ -282,10 +253,7 @@ impl Stream {
                 (vec![lower, upper], vec![low.merge(high)?])
             }
         };
-        let closed: Vec<u32> = parents
-            .iter()
-            .map(|&position| self.open[position])
-            .collect();
+        let closed: Vec<u32> = parents.iter().map(|&position| self.open[position]).collect();
         for &parent in &closed {
             self.shards[parent as usize].closed_at = Some(now);
         }
@@ -294,13 +262,9 @@ impl Stream {
         let mut opened = Vec::new();
         for range in ranges {
             opened.push(u32::try_from(self.shards.len()).expect("fewer than 2^32 shards"));
-            self.shards
-                .push(Shard::new(range, lineage, self.config.burst_bytes, now));
+            self.shards.push(Shard::new(range, lineage, self.config.burst_bytes, now));
         }
-        self.open.splice(
-            parents[0]..parents[0] + parents.len(),
-            opened.iter().copied(),
-        );
+        self.open.splice(parents[0]..parents[0] + parents.len(), opened.iter().copied());
         let count = u32::try_from(self.open.len()).expect("at most 10,000 shards");
         self.shards_max = self.shards_max.max(count);
         Some(Resharded { closed, opened })
@@ -310,11 +274,7 @@ impl Stream {
     pub fn note_demand(&mut self, now: SimTime, bytes: u64) {
         let second = now.0 / NANOS_PER_SEC;
         if self.demand.0 != second {
-            let last = if self.demand.0 + 1 == second {
-                self.demand.1
-            } else {
-                0
-            };
+            let last = if self.demand.0 + 1 == second { self.demand.1 } else { 0 };
             self.demand = (second, 0, last);
         }
         self.demand.1 += bytes;
@@ -323,11 +283,8 @@ impl Stream {
     /// What on-demand capacity does at the end of a second: splits to start now, as (shard, when
     /// done).
     pub fn scale(&mut self, now: SimTime) -> Vec<u32> {
-        let minute: u64 = self
-            .open
-            .iter()
-            .map(|&i| self.shards[i as usize].written_last_minute(now).1)
-            .sum();
+        let minute: u64 =
+            self.open.iter().map(|&i| self.shards[i as usize].written_last_minute(now).1).sum();
         if now.0 >= 60 * NANOS_PER_SEC {
             self.peak = self.peak.max(minute / 60);
         }
@@ -351,9 +308,7 @@ impl Stream {
             .take(room as usize)
             .collect();
         let takes = config.split_delay;
-        due.into_iter()
-            .filter(|&shard| self.split(shard, now, takes).is_ok())
-            .collect()
+        due.into_iter().filter(|&shard| self.split(shard, now, takes).is_ok()).collect()
     }
 
     fn scale_folklore(&mut self, config: &OnDemandConfig, now: SimTime) -> Vec<u32> {
@@ -373,10 +328,7 @@ impl Stream {
                     Vec::new()
                 };
                 let takes = SimDuration::ZERO;
-                shards
-                    .into_iter()
-                    .filter(|&s| self.split(s, now, takes).is_ok())
-                    .collect()
+                shards.into_iter().filter(|&s| self.split(s, now, takes).is_ok()).collect()
             }
             _ => Vec::new(),
         }
@@ -393,11 +345,8 @@ impl Stream {
 
     /// Splits the widest shards until there are `target` of them: capacity that is set aside.
     pub fn grow_to(&mut self, target: u32, done: SimTime) {
-        let mut widths: Vec<HashRange> = self
-            .open
-            .iter()
-            .map(|&i| self.shards[i as usize].range)
-            .collect();
+        let mut widths: Vec<HashRange> =
+            self.open.iter().map(|&i| self.shards[i as usize].range).collect();
         while widths.len() < target as usize {
             let widest = (0..widths.len())
                 .rev()
@@ -408,13 +357,7 @@ impl Stream {
                 return;
             };
             widths.splice(widest..=widest, children);
-            self.schedule(
-                done,
-                Reshard::Split {
-                    shard: u32::MAX,
-                    new_start,
-                },
-            );
+            self.schedule(done, Reshard::Split { shard: u32::MAX, new_start });
         }
     }
 
@@ -427,10 +370,9 @@ impl Stream {
     fn is_pending(&self, shard: u32) -> bool {
         let range = self.shards[shard as usize].range;
         self.pending.iter().any(|(_, reshard)| match reshard {
-            Reshard::Split {
-                shard: other,
-                new_start,
-            } => *other == shard || range.contains(*new_start),
+            Reshard::Split { shard: other, new_start } => {
+                *other == shard || range.contains(*new_start)
+            }
             Reshard::MergeAt { boundary } => {
                 range.contains(*boundary) || range.contains(boundary - 1)
             }
@@ -460,17 +402,9 @@ impl Stream {
     pub fn audit(&self) {
         let ranges = self.routes();
         assert_eq!(ranges[0].1.start, 0, "the first shard begins at 0");
-        assert_eq!(
-            ranges[ranges.len() - 1].1.end,
-            u128::MAX,
-            "the last shard ends at 2^128-1"
-        );
+        assert_eq!(ranges[ranges.len() - 1].1.end, u128::MAX, "the last shard ends at 2^128-1");
         for pair in ranges.windows(2) {
-            assert_eq!(
-                pair[0].1.end + 1,
-                pair[1].1.start,
-                "shards must tile the hash space"
-            );
+            assert_eq!(pair[0].1.end + 1, pair[1].1.start, "shards must tile the hash space");
         }
     }
 }

@@ -17,10 +17,7 @@ pub struct Latency {
 impl Default for Latency {
     fn default() -> Self {
         let histogram = Histogram::new_with_bounds(1, MOST_MICROS, 3);
-        Self {
-            histogram: histogram.expect("fixed bounds are valid"),
-            longest: SimDuration::ZERO,
-        }
+        Self { histogram: histogram.expect("fixed bounds are valid"), longest: SimDuration::ZERO }
     }
 }
 
@@ -29,8 +26,7 @@ impl Latency {
     pub fn record(&mut self, time: SimDuration, records: u32) {
         self.longest = self.longest.max(time);
         let micros = (time.0 / 1_000).min(MOST_MICROS);
-        self.histogram
-            .saturating_record_n(micros, u64::from(records));
+        self.histogram.saturating_record_n(micros, u64::from(records));
     }
 
     /// The time that a share of the records stayed below, in milliseconds; `None` without records.

@@ -21,12 +21,7 @@ impl Recorder {
     /// An empty recorder with the step in seconds.
     #[must_use]
     pub fn new(step_s: f64) -> Self {
-        Self {
-            step_s,
-            series: Vec::new(),
-            present: Vec::new(),
-            counted: Vec::new(),
-        }
+        Self { step_s, series: Vec::new(), present: Vec::new(), counted: Vec::new() }
     }
 
     /// A new series of levels.
@@ -40,12 +35,7 @@ impl Recorder {
     }
 
     fn add(&mut self, name: String, unit: &'static str, kind: SeriesKind) -> SeriesId {
-        self.series.push(Series {
-            name,
-            unit,
-            kind,
-            points: Vec::new(),
-        });
+        self.series.push(Series { name, unit, kind, points: Vec::new() });
         self.present.push((0.0, 0.0, 0.0, 0));
         self.counted.push(0);
         SeriesId(self.series.len() - 1)
@@ -57,12 +47,7 @@ impl Recorder {
         *present = if present.3 == 0 {
             (value, value, value, 1)
         } else {
-            (
-                value,
-                present.1.min(value),
-                present.2.max(value),
-                present.3 + 1,
-            )
+            (value, present.1.min(value), present.2.max(value), present.3 + 1)
         };
     }
 
@@ -108,25 +93,8 @@ mod tests {
         recorder.count(flow, 40);
         recorder.end_step();
         let series = recorder.finish();
-        assert_eq!(
-            series[0].points[0],
-            Point {
-                value: 4.0,
-                min: 1.0,
-                max: 9.0
-            }
-        );
-        assert_eq!(
-            series[0].points[1],
-            Point {
-                value: 4.0,
-                min: 4.0,
-                max: 4.0
-            }
-        );
-        assert_eq!(
-            series[1].points.iter().map(|p| p.value).collect::<Vec<_>>(),
-            [20.0, 60.0]
-        );
+        assert_eq!(series[0].points[0], Point { value: 4.0, min: 1.0, max: 9.0 });
+        assert_eq!(series[0].points[1], Point { value: 4.0, min: 4.0, max: 4.0 });
+        assert_eq!(series[1].points.iter().map(|p| p.value).collect::<Vec<_>>(), [20.0, 60.0]);
     }
 }

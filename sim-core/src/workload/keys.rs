@@ -55,20 +55,15 @@ impl KeySpace {
                     chances: OnceCell::new(),
                 };
             }
-            KeyDistribution::Uniform { prefix, keys } => (
-                Some(prefix),
-                vec![mean_share(*keys as usize); *keys as usize],
-            ),
-            KeyDistribution::Zipf {
-                prefix,
-                keys,
-                exponent,
-            } => (Some(prefix), zipf_weights(*keys, *exponent)),
+            KeyDistribution::Uniform { prefix, keys } => {
+                (Some(prefix), vec![mean_share(*keys as usize); *keys as usize])
+            }
+            KeyDistribution::Zipf { prefix, keys, exponent } => {
+                (Some(prefix), zipf_weights(*keys, *exponent))
+            }
         };
         let hashes: Vec<u128> = match prefix {
-            Some(prefix) => (0..masses.len())
-                .map(|i| hash_key(&format!("{prefix}{i}")))
-                .collect(),
+            Some(prefix) => (0..masses.len()).map(|i| hash_key(&format!("{prefix}{i}"))).collect(),
             None => Vec::new(),
         };
         let mut by_hash: Vec<(u128, f64)> =
@@ -93,11 +88,7 @@ impl KeySpace {
     #[must_use]
     pub fn mass(&self, range: HashRange) -> f64 {
         if !self.in_turn.is_empty() {
-            let inside = self
-                .in_turn
-                .iter()
-                .filter(|hash| range.contains(**hash))
-                .count();
+            let inside = self.in_turn.iter().filter(|hash| range.contains(**hash)).count();
             return mean_share(self.in_turn.len()) * to_f64(inside);
         }
         if self.by_hash.is_empty() {
@@ -156,16 +147,9 @@ impl KeySpace {
     fn chance_among(&self, ahead: f64) -> f64 {
         // A lone key is overtaken for certain: its logarithm has no value.
         let each = |mass: f64| {
-            if mass >= 1.0 {
-                1.0
-            } else {
-                -libm::expm1(ahead * libm::log1p(-mass))
-            }
+            if mass >= 1.0 { 1.0 } else { -libm::expm1(ahead * libm::log1p(-mass)) }
         };
-        self.groups
-            .iter()
-            .map(|(mass, all)| all * each(*mass))
-            .sum()
+        self.groups.iter().map(|(mass, all)| all * each(*mass)).sum()
     }
 
     /// Masses by rank, and hash keys by rank; both empty if every record has a new key.
@@ -184,20 +168,13 @@ impl Routes {
     pub fn new(keys: &KeySpace, shards: Vec<(u32, HashRange)>) -> Self {
         let masses: Vec<f64> = shards.iter().map(|(_, range)| keys.mass(*range)).collect();
         let table = AliasTable::new(&masses);
-        Self {
-            counts: vec![0; shards.len()],
-            shards,
-            masses,
-            table,
-        }
+        Self { counts: vec![0; shards.len()], shards, masses, table }
     }
 
     /// The open shard that owns `hash`.
     #[must_use]
     pub fn shard_of(&self, hash: u128) -> u32 {
-        let above = self
-            .shards
-            .partition_point(|(_, range)| range.start <= hash);
+        let above = self.shards.partition_point(|(_, range)| range.start <= hash);
         self.shards[above.saturating_sub(1)].0
     }
 
@@ -230,11 +207,7 @@ impl Routes {
             let count = if position == last {
                 left
             } else {
-                let chance = if mass_left > 0.0 {
-                    mass / mass_left
-                } else {
-                    0.0
-                };
+                let chance = if mass_left > 0.0 { mass / mass_left } else { 0.0 };
                 let drawn = binomial(rng, u64::from(left), chance.clamp(0.0, 1.0));
                 u32::try_from(drawn).expect("no more than asked for")
             };
@@ -299,21 +272,11 @@ mod tests {
     fn masses_of_all_shards_add_up_to_one() {
         for keys in [
             KeyDistribution::Random,
-            KeyDistribution::Uniform {
-                prefix: "k".into(),
-                keys: 1_000,
-            },
-            KeyDistribution::Zipf {
-                prefix: "k".into(),
-                keys: 1_000,
-                exponent: 1.1,
-            },
+            KeyDistribution::Uniform { prefix: "k".into(), keys: 1_000 },
+            KeyDistribution::Zipf { prefix: "k".into(), keys: 1_000, exponent: 1.1 },
         ] {
             let space = KeySpace::new(&keys);
-            let sum: f64 = create_ranges(7)
-                .into_iter()
-                .map(|range| space.mass(range))
-                .sum();
+            let sum: f64 = create_ranges(7).into_iter().map(|range| space.mass(range)).sum();
             assert!((sum - 1.0).abs() < 1e-9, "{keys:?}: {sum}");
         }
     }
@@ -345,10 +308,7 @@ mod tests {
     /// Two keys of equal mass, one record ahead: half of the time it has the same key.
     #[test]
     fn the_chance_of_overtaking_one_record_among_two_keys_is_a_half() {
-        let space = KeySpace::new(&KeyDistribution::Uniform {
-            prefix: "k".into(),
-            keys: 2,
-        });
+        let space = KeySpace::new(&KeyDistribution::Uniform { prefix: "k".into(), keys: 2 });
         assert!((space.chance_of_overtaking(1, 1.0) - 0.5).abs() < 1e-9);
         assert!(space.chance_of_overtaking(0, 1.0).abs() < 1e-12);
         // Every record its own key: nothing can be overtaken.

@@ -81,10 +81,7 @@ impl Workload {
         let (first_flow, flows) = flows;
         let keys = KeySpace::new(&config.keys);
         let salt = u16::try_from(config.salt.clamp(1, 65_535)).expect("clamped");
-        let hot_hashes = hot
-            .iter()
-            .map(|hot| salted_hashes(&hot.key, salt))
-            .collect();
+        let hot_hashes = hot.iter().map(|hot| salted_hashes(&hot.key, salt)).collect();
         let exact_keys = (resolution.0 == 0 && !keys.ranks().0.is_empty())
             .then(|| AliasTable::new(keys.ranks().0));
         let name = &config.name;
@@ -139,8 +136,7 @@ impl Workload {
         for flow in 0..self.flows {
             let of_flow = dealt_in_turn(self.offered, records, flow, self.flows);
             if of_flow > 0 {
-                self.draws
-                    .seek(cell * u64::from(self.flows) + u64::from(flow));
+                self.draws.seek(cell * u64::from(self.flows) + u64::from(flow));
                 self.offer_clump(now, flow, of_flow, &mut each);
             }
         }
@@ -192,11 +188,7 @@ impl Workload {
             let count = (records - step).div_ceil(salt);
             let sub_key = usize::try_from(seq % salt).expect("below the salt");
             let hash = self.hot_hashes[hot][sub_key];
-            let shard = self
-                .routes
-                .as_ref()
-                .expect("routed before the start")
-                .shard_of(hash);
+            let shard = self.routes.as_ref().expect("routed before the start").shard_of(hash);
             let batch = self.batch(now, flow, class, (seq, self.salt), shard, count);
             each(batch);
         }
@@ -222,9 +214,7 @@ impl Workload {
             });
         } else {
             let records = u32::try_from(records).expect("a clump is far below 2^32 records");
-            routes.deal(&mut self.draws, records, |shard, count| {
-                dealt.push((shard, count))
-            });
+            routes.deal(&mut self.draws, records, |shard, count| dealt.push((shard, count)));
         }
         for (shard, count) in dealt.drain(..) {
             let place = (first_seq, 1);
@@ -250,11 +240,8 @@ impl Workload {
                 (None, Some(table)) if !self.keys.is_in_turn() => {
                     let rank = table.sample(&mut self.draws);
                     let hash = self.keys.ranks().1[rank as usize];
-                    let shard = self
-                        .routes
-                        .as_ref()
-                        .expect("routed before the start")
-                        .shard_of(hash);
+                    let shard =
+                        self.routes.as_ref().expect("routed before the start").shard_of(hash);
                     let seq = self.take_seqs(flow, self.hot.len(), 1);
                     let class = KeyClass(u32::try_from(self.hot.len()).expect("few") + rank);
                     let batch = self.batch(now, flow, class, (seq, 1), shard, 1);
@@ -279,9 +266,9 @@ impl Workload {
             Arrivals::Even => (first..first + records)
                 .map(|number| self.rate.offered_at(number, now, until))
                 .collect(),
-            Arrivals::Poisson => (0..records)
-                .map(|_| SimTime(now.0 + 1 + self.counts.below(EXACT_CELL.0)))
-                .collect(),
+            Arrivals::Poisson => {
+                (0..records).map(|_| SimTime(now.0 + 1 + self.counts.below(EXACT_CELL.0))).collect()
+            }
         };
         self.upcoming.sort_unstable_by(|a, b| b.cmp(a));
         self.filled_until = until;
@@ -328,9 +315,7 @@ impl Workload {
     pub fn settle(&mut self, mut batch: Batch, range: HashRange, mut each: impl FnMut(Batch)) {
         let routes = self.routes.as_ref().expect("routed before the start");
         let hot = usize::try_from(batch.class.0).expect("32 bits");
-        let exact = hot
-            .checked_sub(self.hot.len())
-            .and_then(|rank| self.keys.ranks().1.get(rank));
+        let exact = hot.checked_sub(self.hot.len()).and_then(|rank| self.keys.ranks().1.get(rank));
         let one_hash = match self.hot_hashes.get(hot) {
             Some(hashes) => {
                 let sub_key = batch.first_seq % u64::from(self.salt);
@@ -347,11 +332,7 @@ impl Workload {
         let heirs = routes.within(range);
         let mut mass_left: f64 = heirs.iter().map(|(_, mass)| mass).sum();
         for (position, (shard, mass)) in heirs.iter().enumerate() {
-            let chance = if mass_left > 0.0 {
-                (mass / mass_left).clamp(0.0, 1.0)
-            } else {
-                0.0
-            };
+            let chance = if mass_left > 0.0 { (mass / mass_left).clamp(0.0, 1.0) } else { 0.0 };
             mass_left -= mass;
             let take = if position + 1 == heirs.len() {
                 batch.count
@@ -365,10 +346,7 @@ impl Workload {
                 return;
             }
             if take > 0 {
-                each(Batch {
-                    partition: *shard,
-                    ..batch.split_front(take)
-                });
+                each(Batch { partition: *shard, ..batch.split_front(take) });
             }
         }
     }
@@ -382,9 +360,7 @@ impl Workload {
     /// The share of the workload's mass on an open shard.
     #[must_use]
     pub fn mass_on(&self, shard: u32) -> f64 {
-        self.routes
-            .as_ref()
-            .map_or(0.0, |routes| routes.mass_on(shard))
+        self.routes.as_ref().map_or(0.0, |routes| routes.mass_on(shard))
     }
 
     /// Whether records of this hot key have been offered.
@@ -392,13 +368,8 @@ impl Workload {
     pub fn has_offered(&self, key: &str) -> bool {
         let classes = self.hot.len() + 1;
         let of_key = |index: usize| self.next_seq.iter().skip(index).step_by(classes);
-        let keys = self
-            .hot
-            .iter()
-            .enumerate()
-            .filter(|(_, hot)| hot.key == key);
-        keys.into_iter()
-            .any(|(index, _)| of_key(index).any(|next| *next > 0))
+        let keys = self.hot.iter().enumerate().filter(|(_, hot)| hot.key == key);
+        keys.into_iter().any(|(index, _)| of_key(index).any(|next| *next > 0))
     }
 }
 
@@ -439,9 +410,7 @@ mod tests {
     fn dealing_in_turn_gives_every_record_to_one_flow() {
         for first in [0, 1, 7] {
             for records in [0, 1, 2, 10] {
-                let sum: u64 = (0..4)
-                    .map(|flow| dealt_in_turn(first, records, flow, 4))
-                    .sum();
+                let sum: u64 = (0..4).map(|flow| dealt_in_turn(first, records, flow, 4)).sum();
                 assert_eq!(sum, records);
             }
         }

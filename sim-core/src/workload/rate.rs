@@ -46,13 +46,11 @@ impl Rate {
         let mut knots: Vec<(SimTime, u64, u128)> = Vec::new();
         for at in instants {
             // Both sides of a step are knots: the rate just before, and the rate from then on.
-            for rate in [
-                product(profile, factors, at, false),
-                product(profile, factors, at, true),
-            ] {
-                let integral = knots.last().map_or(0, |(from, start, sum)| {
-                    sum + trapezoid(*start, rate, at.since(*from))
-                });
+            for rate in [product(profile, factors, at, false), product(profile, factors, at, true)]
+            {
+                let integral = knots
+                    .last()
+                    .map_or(0, |(from, start, sum)| sum + trapezoid(*start, rate, at.since(*from)));
                 knots.push((at, rate, integral));
             }
         }
@@ -105,10 +103,7 @@ impl Rate {
 fn product(profile: &RateProfile, factors: &[Factor], at: SimTime, from_then_on: bool) -> u64 {
     let before = |knot: SimTime| if from_then_on { knot <= at } else { knot < at };
     let next = profile.knots.partition_point(|(knot, _)| before(*knot));
-    let rate = match (
-        next.checked_sub(1).map(|i| profile.knots[i]),
-        profile.knots.get(next),
-    ) {
+    let rate = match (next.checked_sub(1).map(|i| profile.knots[i]), profile.knots.get(next)) {
         (Some((from, start)), Some((to, end))) => {
             interpolate(start, *end, at.since(from), to.since(from))
         }
@@ -122,11 +117,8 @@ fn product(profile: &RateProfile, factors: &[Factor], at: SimTime, from_then_on:
         }
         let ramp = factor.full.since(factor.from);
         let into = at.since(factor.from);
-        let ppm = if into >= ramp {
-            factor.ppm
-        } else {
-            interpolate(1_000_000, factor.ppm, into, ramp)
-        };
+        let ppm =
+            if into >= ramp { factor.ppm } else { interpolate(1_000_000, factor.ppm, into, ramp) };
         rate = rate * u128::from(ppm) / 1_000_000;
     }
     u64::try_from(rate).unwrap_or(u64::MAX)
@@ -174,12 +166,7 @@ mod tests {
 
     #[test]
     fn a_constant_rate_offers_its_whole_multiples() {
-        let rate = Rate::new(
-            &RateProfile {
-                knots: vec![(SimTime::ZERO, 1_500_000_000)],
-            },
-            &[],
-        );
+        let rate = Rate::new(&RateProfile { knots: vec![(SimTime::ZERO, 1_500_000_000)] }, &[]);
         assert_eq!(rate.records_by(at(60)), 90_000);
         assert_eq!(rate.offered_at(3, SimTime::ZERO, at(1)), SimTime(2_000_000));
     }
@@ -189,13 +176,7 @@ mod tests {
     #[test]
     fn steps_and_ramps_integrate_exactly() {
         let k = 1_000_000_000;
-        let knots = vec![
-            (at(0), k),
-            (at(60), k),
-            (at(60), 3 * k),
-            (at(120), 3 * k),
-            (at(180), 0),
-        ];
+        let knots = vec![(at(0), k), (at(60), k), (at(60), 3 * k), (at(120), 3 * k), (at(180), 0)];
         let rate = Rate::new(&RateProfile { knots }, &[]);
         assert_eq!(rate.records_by(at(60)), 60_000);
         assert_eq!(rate.records_by(at(120)), 240_000);
@@ -207,15 +188,8 @@ mod tests {
     /// 30 s at 1,000, then 100 again: 6,000 + 16,500 + 30,000 + 6,000 by t = 180.
     #[test]
     fn a_factor_grows_holds_and_goes() {
-        let profile = RateProfile {
-            knots: vec![(SimTime::ZERO, 100_000_000)],
-        };
-        let factor = Factor {
-            from: at(60),
-            full: at(90),
-            until: at(120),
-            ppm: 10_000_000,
-        };
+        let profile = RateProfile { knots: vec![(SimTime::ZERO, 100_000_000)] };
+        let factor = Factor { from: at(60), full: at(90), until: at(120), ppm: 10_000_000 };
         let rate = Rate::new(&profile, &[factor]);
         assert_eq!(rate.records_by(at(60)), 6_000);
         assert_eq!(rate.records_by(at(90)), 22_500);
@@ -228,9 +202,7 @@ mod tests {
     #[test]
     fn the_integral_of_a_ramp_never_falls() {
         let rate = Rate::new(
-            &RateProfile {
-                knots: vec![(at(0), 1_000_000), (at(70), 0), (at(140), 1_000_000)],
-            },
+            &RateProfile { knots: vec![(at(0), 1_000_000), (at(70), 0), (at(140), 1_000_000)] },
             &[],
         );
         let instants = (0..141_000).map(|ms| SimTime(ms * 1_000_000));

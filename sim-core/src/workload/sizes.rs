@@ -33,11 +33,7 @@ impl Sizes {
                 (mean, mean * libm::sqrt(libm::expm1(variance)))
             }
         };
-        Self {
-            distribution: distribution.clone(),
-            mean,
-            deviation,
-        }
+        Self { distribution: distribution.clone(), mean, deviation }
     }
 
     /// Bytes of `count` records together, at least one each.

@@ -147,10 +147,7 @@ impl World {
             readers: (0..streams.len())
                 .map(|stream| {
                     let of_stream = config.consumers.iter().enumerate();
-                    of_stream
-                        .filter(|(_, app)| app.stream == stream)
-                        .map(|(i, _)| i)
-                        .collect()
+                    of_stream.filter(|(_, app)| app.stream == stream).map(|(i, _)| i).collect()
                 })
                 .collect(),
             streams,
@@ -204,12 +201,7 @@ impl World {
                 ClientConfig::Sdk(sdk) => Client::Sdk(Box::new(Sdk::new(sdk, processes))),
             };
             let rng = rngs.stream(&format!("producer/{}/client/{flow}", config.name));
-            self.flows.push(Flow {
-                producer,
-                stream,
-                client,
-                rng,
-            });
+            self.flows.push(Flow { producer, stream, client, rng });
         }
         let unavailable = SimDuration::ZERO;
         self.producers.push(Producer {
@@ -245,9 +237,7 @@ impl World {
             .filter(|app| app.stream == stream)
             .map(|app| match app.retrieval {
                 Retrieval::FanOut => 0,
-                Retrieval::Polling {
-                    idle_time_between_reads,
-                } => {
+                Retrieval::Polling { idle_time_between_reads } => {
                     let period = idle_time_between_reads + self.streams[stream].config.get_latency;
                     1_000_000_000_000 / period.0.max(1)
                 }
@@ -290,21 +280,15 @@ impl World {
         producer.workload.offer(now, |batch| offered.push(batch));
         let next = producer.workload.next_at(now);
         for batch in &offered {
-            self.ledger
-                .offer(index, u64::from(batch.count), u64::from(batch.bytes));
+            self.ledger.offer(index, u64::from(batch.count), u64::from(batch.bytes));
         }
         // The workload gives the flows one after the other.
         let mut of_flow = self.pool.pop().unwrap_or_default();
         let mut rest = offered.as_slice();
         while let Some(first) = rest.first() {
-            let len = rest
-                .iter()
-                .take_while(|batch| batch.flow == first.flow)
-                .count();
+            let len = rest.iter().take_while(|batch| batch.flow == first.flow).count();
             of_flow.extend_from_slice(&rest[..len]);
-            self.with_client(first.flow, now, |client, ctx| {
-                client.offer(&mut of_flow, ctx)
-            });
+            self.with_client(first.flow, now, |client, ctx| client.offer(&mut of_flow, ctx));
             rest = &rest[len..];
         }
         self.pool.push(of_flow);
@@ -327,26 +311,18 @@ impl World {
         let faults = self.faults[stream];
         // An application's events carry its index, so that the lift is a plain function.
         let number = u16::try_from(index).expect("few applications");
-        let mut lift = AppQueue {
-            queue: &mut self.queue,
-            app: number,
-        };
+        let mut lift = AppQueue { queue: &mut self.queue, app: number };
         let (producers, flows) = (&self.producers, &self.flows);
         let overtaking = |flow: FlowId, shard: u32, ahead: u64| {
             let workload = &producers[usize::from(flows[usize::from(flow.0)].producer)].workload;
-            workload
-                .keys()
-                .chance_of_overtaking(ahead, workload.mass_on(shard))
+            workload.keys().chance_of_overtaking(ahead, workload.mass_on(shard))
         };
         let mut at = AppCtx {
             ctx: Ctx::new(now, &mut lift),
             stream: &mut self.streams[stream],
             ledger: &mut self.ledger,
             overtaking: &overtaking,
-            faults: ReadFaults {
-                throttle_ppm: faults.throttle_ppm,
-                expire_ppm: faults.expire_ppm,
-            },
+            faults: ReadFaults { throttle_ppm: faults.throttle_ppm, expire_ppm: faults.expire_ppm },
             journal: &mut self.notes,
         };
         let result = act(&mut self.apps[index], &mut at);
@@ -370,24 +346,11 @@ impl World {
         let changes = self.streams[index].reshard_due(now);
         for change in changes {
             let names = |shards: &[u32]| {
-                shards
-                    .iter()
-                    .map(|&s| Stream::shard_name(s))
-                    .collect::<Vec<_>>()
-                    .join(" and ")
+                shards.iter().map(|&s| Stream::shard_name(s)).collect::<Vec<_>>().join(" and ")
             };
-            let kind = if change.opened.len() > 1 {
-                "shard_split"
-            } else {
-                "shards_merged"
-            };
+            let kind = if change.opened.len() > 1 { "shard_split" } else { "shards_merged" };
             let detail = format!("into {}", names(&change.opened));
-            self.note(
-                now,
-                kind,
-                self.stream_subject(index, &names(&change.closed)),
-                detail,
-            );
+            self.note(now, kind, self.stream_subject(index, &names(&change.closed)), detail);
             for &app in &self.readers[index] {
                 self.last_change[app] = self.cause;
             }
@@ -425,13 +388,7 @@ impl World {
     /// was brought about by this.
     fn note(&mut self, at: SimTime, kind: &'static str, subject: String, detail: String) {
         let cause = self.cause.checked_sub(1);
-        let record = EventRecord {
-            at,
-            kind,
-            subject,
-            detail,
-            cause,
-        };
+        let record = EventRecord { at, kind, subject, detail, cause };
         self.journal.push(record);
         self.set_cause(u32::try_from(self.journal.len()).unwrap_or(u32::MAX));
     }
@@ -450,8 +407,7 @@ impl World {
         let mut held = vec![0_u64; self.producers.len()];
         for flow in &self.flows {
             let held = &mut held[usize::from(flow.producer)];
-            flow.client
-                .for_each_held(&mut |batch| *held += not_stored(batch));
+            flow.client.for_each_held(&mut |batch| *held += not_stored(batch));
         }
         for request in self.requests.iter() {
             let producer = self.flows[usize::from(request.flow.0)].producer;
@@ -481,19 +437,12 @@ impl World {
 
     /// Latency of what a producer's client was told, and the longest that a shard took nothing.
     pub(crate) fn producer_times(&self, index: usize) -> (&Latency, SimDuration) {
-        (
-            &self.producers[index].latency,
-            self.producers[index].unavailable,
-        )
+        (&self.producers[index].latency, self.producers[index].unavailable)
     }
 }
 
 fn not_stored(batch: &Batch) -> u64 {
-    if batch.already_stored {
-        0
-    } else {
-        u64::from(batch.count)
-    }
+    if batch.already_stored { 0 } else { u64::from(batch.count) }
 }
 
 /// The world's queue as one application sees it.

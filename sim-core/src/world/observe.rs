@@ -17,10 +17,7 @@ pub(crate) fn sample_at(number: u64) -> (SimTime, bool) {
     let samples = SAMPLES_MS.len() as u64;
     let place = usize::try_from(number % samples).expect("below 4");
     let at = SimTime::ZERO + STEP.times(number / samples);
-    (
-        at + SimDuration::from_millis(SAMPLES_MS[place]),
-        place + 1 == SAMPLES_MS.len(),
-    )
+    (at + SimDuration::from_millis(SAMPLES_MS[place]), place + 1 == SAMPLES_MS.len())
 }
 
 /// The series of a run.
@@ -54,11 +51,7 @@ impl Observer {
             ["offered", "accepted", "throttled", "refused"]
                 .map(|what| flow(&mut recorder, &prefix, what))
         };
-        let producers = config
-            .producers
-            .iter()
-            .map(|p| of_producer(&p.name))
-            .collect();
+        let producers = config.producers.iter().map(|p| of_producer(&p.name)).collect();
         let mut of_system = |name: &str| {
             [
                 recorder.gauge(format!("systems.{name}.shards"), "shards"),
@@ -74,18 +67,8 @@ impl Observer {
                 recorder.gauge(format!("{prefix}.lag_seconds"), "s"),
             ]
         };
-        let consumers = config
-            .consumers
-            .iter()
-            .map(|c| of_consumer(&c.name))
-            .collect();
-        Self {
-            recorder,
-            total,
-            producers,
-            systems,
-            consumers,
-        }
+        let consumers = config.consumers.iter().map(|c| of_consumer(&c.name)).collect();
+        Self { recorder, total, producers, systems, consumers }
     }
 
     /// Takes a sample; the last one of a step ends it.
@@ -95,15 +78,10 @@ impl Observer {
             let (unread, age) = world.with_app(index, now, |app, at| app.sample(at));
             lag += unread;
             oldest = oldest.max(age);
-            self.recorder
-                .level(self.consumers[index][1], to_f64(unread));
-            self.recorder
-                .level(self.consumers[index][2], age.as_secs_f64());
+            self.recorder.level(self.consumers[index][1], to_f64(unread));
+            self.recorder.level(self.consumers[index][2], age.as_secs_f64());
         }
-        let highest = world.apps[..]
-            .iter()
-            .map(|app| app.counts.lag_records_max)
-            .max();
+        let highest = world.apps[..].iter().map(|app| app.counts.lag_records_max).max();
         world.lag_records_max = world.lag_records_max.max(lag).max(highest.unwrap_or(0));
         self.recorder.level(self.total[4], to_f64(lag));
         self.recorder.level(self.total[5], oldest.as_secs_f64());
@@ -120,9 +98,7 @@ impl Observer {
             for (id, count) in ids.iter().zip(counts) {
                 self.recorder.count(*id, count);
             }
-            sums.iter_mut()
-                .zip(counts)
-                .for_each(|(sum, count)| *sum += count);
+            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         }
         sums[3] = 0;
         for (book, ids) in world.ledger.consumers.iter().zip(&self.consumers) {
@@ -133,8 +109,7 @@ impl Observer {
             self.recorder.count(*id, sum);
         }
         for ((stream, usage), ids) in world.streams.iter().zip(&world.usage).zip(&self.systems) {
-            self.recorder
-                .level(ids[0], to_f64(stream.open.len() as u64));
+            self.recorder.level(ids[0], to_f64(stream.open.len() as u64));
             self.recorder.count(ids[1], usage.wire_bytes);
         }
     }

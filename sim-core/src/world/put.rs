@@ -59,8 +59,7 @@ impl World {
             if refused {
                 // The whole call throws (N-FIS-1).
                 let producer = usize::from(self.flows[usize::from(request.flow.0)].producer);
-                self.ledger
-                    .judge(producer, u64::from(item.users), u64::from(item.users));
+                self.ledger.judge(producer, u64::from(item.users), u64::from(item.users));
                 request.items.push(item);
             } else if self.streams[stream].shards[item.shard.0 as usize].is_open() {
                 self.judge(item, &mut request, unanswered, now);
@@ -105,8 +104,7 @@ impl World {
         let whole = (item.wire_records, item.wire_bytes, item.users);
         let mut stored = std::mem::take(&mut self.stored);
         let admission = item.admit(record_budget, byte_budget, &mut stored);
-        self.ledger
-            .judge(producer, u64::from(attempts), u64::from(item.users));
+        self.ledger.judge(producer, u64::from(attempts), u64::from(item.users));
         if item.users > 0 && target.failing_since.is_none() {
             target.failing_since = Some(now);
         }
@@ -120,12 +118,7 @@ impl World {
             }
             let (records, bytes) = (u64::from(admission.wire_records), admission.wire_bytes);
             target.charge_write(now, records, bytes);
-            target.log.append(
-                request.sent_at,
-                now,
-                (admission.wire_records, bytes),
-                &stored,
-            );
+            target.log.append(request.sent_at, now, (admission.wire_records, bytes), &stored);
             self.charge(stream, admission.wire_records, bytes);
         }
         self.streams[stream].note_demand(now, offered_bytes);
@@ -139,9 +132,7 @@ impl World {
         if unanswered {
             // Stored, but the client does not know: it holds the whole item still.
             (item.wire_records, item.wire_bytes, item.users) = whole;
-            stored
-                .iter_mut()
-                .for_each(|batch| batch.already_stored = true);
+            stored.iter_mut().for_each(|batch| batch.already_stored = true);
             item.batches.append(&mut stored);
         }
         stored.clear();
@@ -170,16 +161,12 @@ impl World {
             bytes += u64::from(batch.bytes);
             if !unanswered {
                 let latency = now.since(batch.offered_at);
-                self.producers[producer]
-                    .latency
-                    .record(latency, batch.count);
+                self.producers[producer].latency.record(latency, batch.count);
             }
         }
-        self.ledger
-            .append(producer, &self.readers[stream], new, false);
+        self.ledger.append(producer, &self.readers[stream], new, false);
         if copies > 0 {
-            self.ledger
-                .append(producer, &self.readers[stream], copies, true);
+            self.ledger.append(producer, &self.readers[stream], copies, true);
         }
         if !unanswered {
             self.ledger.accept(producer, records, bytes);
@@ -229,10 +216,7 @@ impl World {
             pieces.sort_by_key(|piece| piece.partition);
             let mut rest = pieces.as_slice();
             while let Some(first) = rest.first() {
-                let len = rest
-                    .iter()
-                    .take_while(|b| b.partition == first.partition)
-                    .count();
+                let len = rest.iter().take_while(|b| b.partition == first.partition).count();
                 let batches = rest[..len].to_vec();
                 let users: u32 = batches.iter().map(|batch| batch.count).sum();
                 let bytes: u64 = batches.iter().map(|batch| u64::from(batch.bytes)).sum();

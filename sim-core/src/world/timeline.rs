@@ -26,17 +26,9 @@ pub(crate) struct Step {
 pub(super) fn steps(config: &WorldConfig) -> Vec<Step> {
     let mut steps = Vec::new();
     for (entry, planned) in config.timeline.iter().enumerate() {
-        steps.push(Step {
-            at: planned.at,
-            entry,
-            begins: true,
-        });
+        steps.push(Step { at: planned.at, entry, begins: true });
         if let Some(lasts) = planned.lasts {
-            steps.push(Step {
-                at: planned.at + lasts,
-                entry,
-                begins: false,
-            });
+            steps.push(Step { at: planned.at + lasts, entry, begins: false });
         }
     }
     steps.sort_by_key(|step| step.at);
@@ -46,49 +38,25 @@ pub(super) fn steps(config: &WorldConfig) -> Vec<Step> {
 /// What the timeline does to a producer's workload: known beforehand, since arrivals never depend
 /// on what happens.
 pub(super) fn shape_workload(config: &WorldConfig, producer: usize) -> (Vec<Factor>, Vec<HotKey>) {
-    let always = config.producers[producer]
-        .hot_keys
-        .iter()
-        .map(|(key, share_ppm)| HotKey {
-            key: key.clone(),
-            share_ppm: *share_ppm,
-            from: SimTime::ZERO,
-            until: SimTime::MAX,
-        });
+    let always = config.producers[producer].hot_keys.iter().map(|(key, share_ppm)| HotKey {
+        key: key.clone(),
+        share_ppm: *share_ppm,
+        from: SimTime::ZERO,
+        until: SimTime::MAX,
+    });
     let mut hot: Vec<HotKey> = always.collect();
     let mut factors = Vec::new();
     for entry in &config.timeline {
         let until = entry.lasts.map_or(SimTime::MAX, |lasts| entry.at + lasts);
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "the rest does not shape workloads"
-        )]
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the rest does not shape workloads")]
         match &entry.what {
-            Happening::HotKey {
-                producer: of,
-                key,
-                share_ppm,
-            } if *of == producer => {
+            Happening::HotKey { producer: of, key, share_ppm } if *of == producer => {
                 let (key, share_ppm) = (key.clone(), *share_ppm);
-                hot.push(HotKey {
-                    key,
-                    share_ppm,
-                    from: entry.at,
-                    until,
-                });
+                hot.push(HotKey { key, share_ppm, from: entry.at, until });
             }
-            Happening::RateFactor {
-                producer: of,
-                factor_ppm,
-                ramp,
-            } if *of == producer => {
+            Happening::RateFactor { producer: of, factor_ppm, ramp } if *of == producer => {
                 let full = entry.at + *ramp;
-                factors.push(Factor {
-                    from: entry.at,
-                    full,
-                    until,
-                    ppm: *factor_ppm,
-                });
+                factors.push(Factor { from: entry.at, full, until, ppm: *factor_ppm });
             }
             _ => {}
         }
@@ -110,11 +78,7 @@ pub(crate) fn marks(config: &WorldConfig) -> Vec<Mark> {
             None => None,
         };
         Mark {
-            kind: if entry.what.is_action() {
-                MarkKind::Action
-            } else {
-                MarkKind::Fault
-            },
+            kind: if entry.what.is_action() { MarkKind::Action } else { MarkKind::Fault },
             label: label(config, &entry.what),
             from: entry.at,
             until,
@@ -134,29 +98,16 @@ fn label(config: &WorldConfig, what: &Happening) -> String {
         Happening::HotKey { key, share_ppm, .. } => {
             format!("hot key {key} {}", percent(*share_ppm))
         }
-        Happening::RateFactor {
-            producer: index,
-            factor_ppm,
-            ..
-        } => {
+        Happening::RateFactor { producer: index, factor_ppm, .. } => {
             format!("{} rate {}", producer(*index), times(*factor_ppm))
         }
-        Happening::SlowConsumer {
-            consumer: index,
-            factor_ppm,
-        } => {
+        Happening::SlowConsumer { consumer: index, factor_ppm } => {
             format!("{} slow {}", consumer(*index), times(*factor_ppm))
         }
-        Happening::KillWorkers {
-            consumer: index,
-            workers,
-        } => {
+        Happening::KillWorkers { consumer: index, workers } => {
             format!("{workers} of {} killed", consumer(*index))
         }
-        Happening::PauseWorkers {
-            consumer: index,
-            workers,
-        } => {
+        Happening::PauseWorkers { consumer: index, workers } => {
             format!("{workers} of {} paused", consumer(*index))
         }
         Happening::ThrottleApi { share_ppm, .. } => {
@@ -168,34 +119,19 @@ fn label(config: &WorldConfig, what: &Happening) -> String {
         Happening::LoseAnswers { share_ppm, .. } => format!("answers lost {}", percent(*share_ppm)),
         Happening::SplitShard { shard, .. } => format!("split shard {shard}"),
         Happening::SplitHottestShard { .. } => "split hottest shard".to_owned(),
-        Happening::MergeShards {
-            shard, adjacent, ..
-        } => format!("merge {shard} and {adjacent}"),
+        Happening::MergeShards { shard, adjacent, .. } => format!("merge {shard} and {adjacent}"),
         Happening::UpdateShardCount { target, .. } => format!("update to {target} shards"),
         Happening::SwitchMode { capacity, .. } => {
             let on_demand = matches!(capacity, Capacity::OnDemand(_));
-            format!(
-                "switch to {}",
-                if on_demand {
-                    "on-demand"
-                } else {
-                    "provisioned"
-                }
-            )
+            format!("switch to {}", if on_demand { "on-demand" } else { "provisioned" })
         }
         Happening::WarmThroughput { bytes_per_s, .. } => {
             format!("warm throughput {} MB/s", bytes_per_s / 1_000_000)
         }
-        Happening::AddWorkers {
-            consumer: index,
-            workers,
-        } => {
+        Happening::AddWorkers { consumer: index, workers } => {
             format!("{workers} more of {}", consumer(*index))
         }
-        Happening::StopWorkers {
-            consumer: index,
-            workers,
-        } => {
+        Happening::StopWorkers { consumer: index, workers } => {
             format!("{workers} of {} stopped", consumer(*index))
         }
     }
@@ -219,11 +155,7 @@ impl World {
             (false, false) => "fault_ended",
         };
         // A plan has no cause; its end comes of its beginning.
-        self.set_cause(if step.begins {
-            0
-        } else {
-            self.begun[step.entry]
-        });
+        self.set_cause(if step.begins { 0 } else { self.begun[step.entry] });
         let label = label(&self.config, &what);
         self.note(step.at, kind, "timeline".to_owned(), label.clone());
         if step.begins {
@@ -234,8 +166,7 @@ impl World {
         }
         if step.begins {
             if let Err(refusal) = self.begin(&what, step.entry, step.at) {
-                self.warnings
-                    .push(format!("{}: {label} was refused: {refusal}", step.at));
+                self.warnings.push(format!("{}: {label} was refused: {refusal}", step.at));
                 self.note(step.at, "action_refused", "timeline".to_owned(), refusal);
             }
         } else {
@@ -246,10 +177,7 @@ impl World {
     fn begin(&mut self, what: &Happening, entry: usize, now: SimTime) -> Result<(), String> {
         match what {
             Happening::HotKey { .. } | Happening::RateFactor { .. } => {}
-            Happening::SlowConsumer {
-                consumer,
-                factor_ppm,
-            } => {
+            Happening::SlowConsumer { consumer, factor_ppm } => {
                 self.with_app(*consumer, now, |app, at| app.slow_down(*factor_ppm, at));
                 self.injected[entry] += 1;
             }
@@ -294,10 +222,15 @@ impl World {
 
     /// What an operator does to a stream.
     fn operate(&mut self, what: &Happening, now: SimTime) -> Result<(), String> {
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "only stream operations come here"
-        )]
+        #[expect(clippy::wildcard_enum_match_arm, reason = "only stream operations come here")]
+        if let Happening::SplitShard { stream, .. }
+        | Happening::SplitHottestShard { stream }
+        | Happening::MergeShards { stream, .. } = what
+            && !self.streams[*stream].pending.is_empty()
+        {
+            // One change at a time (N-C-3).
+            return Err("the stream is UPDATING (ResourceInUseException)".to_owned());
+        }
         let stream = match what {
             Happening::SplitShard { stream, shard } => {
                 let target = &mut self.streams[*stream];
@@ -314,11 +247,7 @@ impl World {
                 self.note(now, "split_ordered", subject, String::new());
                 *stream
             }
-            Happening::MergeShards {
-                stream,
-                shard,
-                adjacent,
-            } => {
+            Happening::MergeShards { stream, shard, adjacent } => {
                 self.streams[*stream].merge(*shard, *adjacent, now)?;
                 *stream
             }
@@ -330,10 +259,7 @@ impl World {
                 self.streams[*stream].switch_mode(capacity.clone(), now);
                 *stream
             }
-            Happening::WarmThroughput {
-                stream,
-                bytes_per_s,
-            } => {
+            Happening::WarmThroughput { stream, bytes_per_s } => {
                 let target = &mut self.streams[*stream];
                 let Capacity::OnDemand(config) = &mut target.config.capacity else {
                     return Err("warm throughput needs an on-demand stream".to_owned());
@@ -384,10 +310,7 @@ impl World {
     pub(crate) fn idle_faults(&self) -> Vec<String> {
         let mut idle = Vec::new();
         for (entry, planned) in self.config.timeline.iter().enumerate() {
-            #[expect(
-                clippy::wildcard_enum_match_arm,
-                reason = "the others count what they hit"
-            )]
+            #[expect(clippy::wildcard_enum_match_arm, reason = "the others count what they hit")]
             let bit = match &planned.what {
                 what if what.is_action() => true,
                 Happening::HotKey { producer, key, .. } => {

@@ -75,11 +75,7 @@ fn the_first_draws_of_each_sampler_are_pinned() {
     let table = AliasTable::new(&zipf_weights(1_000, 1.1));
     let mean = SimDuration::from_millis(5);
     let golden = [
-        (
-            "below",
-            first("below", |rng| rng.below(1_000)),
-            "[119, 303, 635, 714, 989, 500]",
-        ),
+        ("below", first("below", |rng| rng.below(1_000)), "[119, 303, 635, 714, 989, 500]"),
         (
             "exp",
             first("exp", |rng| exponential(rng, mean).0),
@@ -91,21 +87,13 @@ fn the_first_draws_of_each_sampler_are_pinned() {
             "[-1.3988329627703158, 0.4378716923164141, -0.7085640523654919, \
              -0.41609879052475884, 0.6363403122454534, -0.5306856021706523]",
         ),
-        (
-            "poisson/3",
-            first("poisson/3", |rng| poisson(rng, 3.0)),
-            "[2, 2, 0, 9, 3, 3]",
-        ),
+        ("poisson/3", first("poisson/3", |rng| poisson(rng, 3.0)), "[2, 2, 0, 9, 3, 3]"),
         (
             "poisson/1e6",
             first("poisson/1e6", |rng| poisson(rng, 1e6)),
             "[999695, 1000576, 999066, 999593, 1001609, 1000874]",
         ),
-        (
-            "binomial/1",
-            first("binomial/1", |rng| binomial(rng, 1, 0.3)),
-            "[1, 0, 0, 1, 0, 0]",
-        ),
+        ("binomial/1", first("binomial/1", |rng| binomial(rng, 1, 0.3)), "[1, 0, 0, 1, 0, 0]"),
         (
             "binomial/30",
             first("binomial/30", |rng| binomial(rng, 30, 0.9)),
@@ -116,11 +104,7 @@ fn the_first_draws_of_each_sampler_are_pinned() {
             first("binomial/1000", |rng| binomial(rng, 1_000, 0.3)),
             "[309, 337, 303, 286, 306, 287]",
         ),
-        (
-            "alias",
-            first("alias", |rng| table.sample(rng)),
-            "[0, 0, 1, 0, 546, 0]",
-        ),
+        ("alias", first("alias", |rng| table.sample(rng)), "[0, 0, 1, 0, 546, 0]"),
     ];
     for (name, found, expected) in golden {
         assert_eq!(found, expected, "{name}");
@@ -131,9 +115,8 @@ fn the_first_draws_of_each_sampler_are_pinned() {
 fn exponential_has_the_moments_of_theory() {
     let mut rng = stream("exponential");
     let mean = SimDuration::from_secs(1);
-    let sample: Vec<f64> = (0..200_000)
-        .map(|_| exponential(&mut rng, mean).as_secs_f64())
-        .collect();
+    let sample: Vec<f64> =
+        (0..200_000).map(|_| exponential(&mut rng, mean).as_secs_f64()).collect();
     assert_moments("exponential", &sample, 1.0, 1.0, 9.0);
 }
 
@@ -163,9 +146,7 @@ fn normal_quantiles_are_those_of_the_tables() {
 fn poisson_has_the_moments_of_theory_at_every_size() {
     for mean in [1e-3, 0.1, 1.0, 9.99, 10.0, 30.0, 1e3, 1e6, 1e9] {
         let mut rng = stream("poisson/moments");
-        let sample: Vec<f64> = (0..200_000)
-            .map(|_| to_f64(poisson(&mut rng, mean)))
-            .collect();
+        let sample: Vec<f64> = (0..200_000).map(|_| to_f64(poisson(&mut rng, mean))).collect();
         let fourth = mean + 3.0 * mean * mean;
         assert_moments(&format!("poisson {mean}"), &sample, mean, mean, fourth);
     }
@@ -176,9 +157,8 @@ fn poisson_fits_its_masses() {
     for mean in [0.5, 9.9, 10.0, 12.5, 40.0, 400.0] {
         let mut rng = stream("poisson/fit");
         let counts = counts_of(500_000, 600, || poisson(&mut rng, mean));
-        let chances: Vec<f64> = (0..600)
-            .map(|k| libm::exp(log_poisson_mass(f64::from(k), mean)))
-            .collect();
+        let chances: Vec<f64> =
+            (0..600).map(|k| libm::exp(log_poisson_mass(f64::from(k), mean))).collect();
         assert_fits(&format!("poisson {mean}"), &counts, &chances);
     }
 }
@@ -224,9 +204,8 @@ fn binomial_has_the_moments_of_theory_at_every_size() {
         let mut rng = stream("binomial/moments");
         // Measured from the mean, which at 10^12 trials would drown the deviations.
         let mean = to_f64(n) * p;
-        let sample: Vec<f64> = (0..200_000)
-            .map(|_| to_f64(binomial(&mut rng, n, p)) - mean)
-            .collect();
+        let sample: Vec<f64> =
+            (0..200_000).map(|_| to_f64(binomial(&mut rng, n, p)) - mean).collect();
         let variance = mean * (1.0 - p);
         let fourth = 3.0 * variance * variance + variance * (1.0 - 6.0 * p * (1.0 - p));
         assert_moments(&format!("binomial {n} {p}"), &sample, 0.0, variance, fourth);
@@ -235,21 +214,12 @@ fn binomial_has_the_moments_of_theory_at_every_size() {
 
 #[test]
 fn binomial_fits_its_masses() {
-    for (n, p) in [
-        (1, 0.2),
-        (19, 0.5),
-        (20, 0.5),
-        (33, 0.3),
-        (50, 0.7),
-        (900, 0.02),
-        (900, 0.4),
-    ] {
+    for (n, p) in [(1, 0.2), (19, 0.5), (20, 0.5), (33, 0.3), (50, 0.7), (900, 0.02), (900, 0.4)] {
         let mut rng = stream("binomial/fit");
         let outcomes = usize::try_from(n).unwrap() + 1;
         let counts = counts_of(500_000, outcomes, || binomial(&mut rng, n, p));
-        let chances: Vec<f64> = (0..=n)
-            .map(|k| libm::exp(log_binomial_mass(to_f64(k), to_f64(n), p)))
-            .collect();
+        let chances: Vec<f64> =
+            (0..=n).map(|k| libm::exp(log_binomial_mass(to_f64(k), to_f64(n), p))).collect();
         assert_fits(&format!("binomial {n} {p}"), &counts, &chances);
     }
 }
@@ -287,19 +257,13 @@ fn masses_are_those_of_the_definition() {
     let mut mass = libm::exp(-6.5);
     for k in 0..60 {
         let found = libm::exp(log_poisson_mass(f64::from(k), 6.5));
-        assert!(
-            (found / mass - 1.0).abs() < 1e-12,
-            "poisson {k}: {found} {mass}"
-        );
+        assert!((found / mass - 1.0).abs() < 1e-12, "poisson {k}: {found} {mass}");
         mass *= 6.5 / f64::from(k + 1);
     }
     let mut mass = libm::pow(0.7, 50.0);
     for k in 0..=50 {
         let found = libm::exp(log_binomial_mass(f64::from(k), 50.0, 0.3));
-        assert!(
-            (found / mass - 1.0).abs() < 1e-12,
-            "binomial {k}: {found} {mass}"
-        );
+        assert!((found / mass - 1.0).abs() < 1e-12, "binomial {k}: {found} {mass}");
         mass *= f64::from(50 - k) / f64::from(k + 1) * 0.3 / 0.7;
     }
 }
@@ -312,10 +276,7 @@ fn masses_near_the_mode_are_the_same_by_products_and_by_logarithms() {
             let k = mode + f64::from(step);
             let found = binomial_mass_over_mode(k, mode, n, p);
             let expected = libm::exp(log_binomial_mass(k, n, p) - log_binomial_mass(mode, n, p));
-            assert!(
-                (found / expected - 1.0).abs() < 1e-9,
-                "{n} {p} {step}: {found} {expected}"
-            );
+            assert!((found / expected - 1.0).abs() < 1e-9, "{n} {p} {step}: {found} {expected}");
         }
     }
 }
@@ -354,10 +315,7 @@ fn the_alias_table_holds_the_exact_masses() {
         masses[column.alias as usize] += (1.0 - kept) * column_mass;
     }
     for (rank, (mass, weight)) in masses.iter().zip(&weights).enumerate() {
-        assert!(
-            (mass - weight).abs() < 1e-13,
-            "rank {rank}: {mass} {weight}"
-        );
+        assert!((mass - weight).abs() < 1e-13, "rank {rank}: {mass} {weight}");
     }
 }
 
@@ -393,11 +351,7 @@ fn zipf_masses_fall_with_the_rank_and_add_up_to_one() {
     for (rank, weight) in (1..=5).zip(&weights) {
         assert!((weight - 60.0 / 137.0 / f64::from(rank)).abs() < 1e-15);
     }
-    assert!(
-        zipf_weights(4, 0.0)
-            .iter()
-            .all(|weight| (weight - 0.25).abs() < 1e-15)
-    );
+    assert!(zipf_weights(4, 0.0).iter().all(|weight| (weight - 0.25).abs() < 1e-15));
     assert!((zipf_weights(100_000, 1.1).iter().sum::<f64>() - 1.0).abs() < 1e-12);
     assert_eq!(zipf_weights(0, 1.0), []);
 }

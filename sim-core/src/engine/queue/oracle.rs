@@ -38,11 +38,7 @@ impl<E> Eq for Entry<E> {}
 impl<E> HeapQueue<E> {
     /// An empty queue at instant zero.
     pub(crate) fn new() -> Self {
-        Self {
-            heap: BinaryHeap::new(),
-            next_seq: 0,
-            now: 0,
-        }
+        Self { heap: BinaryHeap::new(), next_seq: 0, now: 0 }
     }
 
     /// Schedules `event` at `at` nanoseconds; an instant already past counts as now.

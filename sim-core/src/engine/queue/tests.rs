@@ -23,12 +23,7 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        Self {
-            queue: EventQueue::new(),
-            oracle: HeapQueue::new(),
-            now: 0,
-            scheduled: 0,
-        }
+        Self { queue: EventQueue::new(), oracle: HeapQueue::new(), now: 0, scheduled: 0 }
     }
 
     fn schedule_at(&mut self, at: u64) {
@@ -87,9 +82,7 @@ fn hold(name: &str, pending: usize, steps: usize, mut delay: impl FnMut(&mut Rng
 fn it_pops_as_the_heap_does_on_every_time_scale() {
     for scale in [2, 1_000, MILLI, SECOND, HOUR, u64::MAX / 100_000] {
         for pending in [1, 30, 3_000] {
-            hold(&format!("{scale}/{pending}"), pending, 20_000, |rng| {
-                rng.below(scale)
-            });
+            hold(&format!("{scale}/{pending}"), pending, 20_000, |rng| rng.below(scale));
         }
     }
 }
@@ -98,11 +91,7 @@ fn it_pops_as_the_heap_does_on_every_time_scale() {
 fn it_pops_as_the_heap_does_between_a_millisecond_and_45_seconds() {
     hold("bimodal", 2_000, 60_000, |rng| {
         let long = rng.below(10) == 0;
-        if long {
-            45 * SECOND
-        } else {
-            MILLI + rng.below(100)
-        }
+        if long { 45 * SECOND } else { MILLI + rng.below(100) }
     });
 }
 
@@ -132,11 +121,7 @@ fn bursts_into_the_front_keep_their_order() {
         assert!(pair.pop());
         let shared = rng.below(SECOND);
         for _ in 0..500 {
-            let delay = if rng.below(4) == 0 {
-                rng.below(SECOND)
-            } else {
-                shared
-            };
+            let delay = if rng.below(4) == 0 { rng.below(SECOND) } else { shared };
             pair.schedule_after(delay);
         }
         for _ in 0..400 {
@@ -197,11 +182,7 @@ fn ties_come_out_in_the_order_of_scheduling() {
         queue.schedule_at(SimTime(SECOND), event);
     }
     for event in 0..1_000 {
-        let expected = Scheduled {
-            at: SimTime(SECOND),
-            cause: 0,
-            event,
-        };
+        let expected = Scheduled { at: SimTime(SECOND), cause: 0, event };
         assert_eq!(queue.pop(), Some(expected));
     }
     assert_eq!(queue.pop(), None);
@@ -246,10 +227,7 @@ fn an_instant_already_past_counts_as_now() {
     assert!(queue.pop().is_some());
     queue.schedule_at(SimTime(3), 'c');
     let rest: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
-    let rest: Vec<_> = rest
-        .iter()
-        .map(|popped| (popped.at.0, popped.event))
-        .collect();
+    let rest: Vec<_> = rest.iter().map(|popped| (popped.at.0, popped.event)).collect();
     assert_eq!(rest, [(SECOND, 'b'), (SECOND, 'c')]);
 }
 
@@ -260,9 +238,7 @@ fn an_event_keeps_the_cause_that_was_set_when_it_was_scheduled() {
     queue.set_cause(7);
     queue.schedule_at(SimTime(1), 'b');
     queue.set_cause(8);
-    let causes: Vec<_> = std::iter::from_fn(|| queue.pop())
-        .map(|popped| popped.cause)
-        .collect();
+    let causes: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|popped| popped.cause).collect();
     assert_eq!(causes, [7, 0]);
 }
 
@@ -335,13 +311,7 @@ enum Step {
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
-    let delay = prop_oneof![
-        0..3_u64,
-        0..MILLI,
-        0..100 * SECOND,
-        Just(45 * SECOND),
-        any::<u64>(),
-    ];
+    let delay = prop_oneof![0..3_u64, 0..MILLI, 0..100 * SECOND, Just(45 * SECOND), any::<u64>(),];
     prop_oneof![
         5 => delay.clone().prop_map(Step::After),
         1 => delay.prop_map(Step::Burst),

@@ -53,10 +53,7 @@ struct Slot<E> {
 
 impl<E> Wheel<E> {
     pub(super) fn new() -> Self {
-        let empty = || Slot {
-            full: Vec::new(),
-            last: Vec::new(),
-        };
+        let empty = || Slot { full: Vec::new(), last: Vec::new() };
         Self {
             slots: std::iter::repeat_with(empty).take(LEVELS * SLOTS).collect(),
             filled: [0; LEVELS],
@@ -97,9 +94,7 @@ impl<E> Wheel<E> {
                 return Some(self.open_last());
             }
             let first = slot.last[0].at.0;
-            let differing = slot
-                .iter()
-                .fold(0, |bits, entry| bits | (entry.at.0 ^ first));
+            let differing = slot.iter().fold(0, |bits, entry| bits | (entry.at.0 ^ first));
             if differing == 0 {
                 // One instant, already in order.
                 self.open_level = 0;
@@ -183,10 +178,7 @@ impl<E> Wheel<E> {
 
 impl<E> Default for Slot<E> {
     fn default() -> Self {
-        Self {
-            full: Vec::new(),
-            last: Vec::new(),
-        }
+        Self { full: Vec::new(), last: Vec::new() }
     }
 }
 
@@ -233,21 +225,14 @@ fn highest_digit(difference: u64) -> usize {
 }
 
 #[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the lowest four bits are kept"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the lowest four bits are kept")]
 fn digit_at(time: u64, level: usize) -> usize {
     (time >> shift_of(level)) as usize & (SLOTS - 1)
 }
 
 /// `time` with all digits below `level` zero; zero at the level above the highest.
 fn start_of_slot(time: u64, level: usize) -> u64 {
-    if level < LEVELS {
-        time & (u64::MAX << shift_of(level))
-    } else {
-        0
-    }
+    if level < LEVELS { time & (u64::MAX << shift_of(level)) } else { 0 }
 }
 
 #[inline]
@@ -261,11 +246,7 @@ mod tests {
     use super::*;
 
     fn entry(at: u64) -> Scheduled<u32> {
-        Scheduled {
-            at: SimTime(at),
-            cause: 0,
-            event: 0,
-        }
+        Scheduled { at: SimTime(at), cause: 0, event: 0 }
     }
 
     /// Chunks in use or spare, and entries for which slots have room beside those.

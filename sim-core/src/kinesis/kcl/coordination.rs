@@ -172,17 +172,10 @@ impl Coordination {
                 KclVersion::V2 => ctx.at(threads.taker.next_from(ctx.now), Event::TakerRan(worker)),
                 KclVersion::V3 if steady_start && worker == WorkerId(0) => {
                     self.lock.seize(worker, ctx.now);
-                    ctx.at(
-                        threads.assigner.next_from(ctx.now),
-                        Event::AssignerRan(worker),
-                    );
+                    ctx.at(threads.assigner.next_from(ctx.now), Event::AssignerRan(worker));
                 }
                 KclVersion::V3 => {
-                    let check = if steady_start {
-                        threads.lock_check
-                    } else {
-                        threads.scheduler
-                    };
+                    let check = if steady_start { threads.lock_check } else { threads.scheduler };
                     ctx.at(check.next_from(ctx.now), Event::LockChecked(worker));
                 }
             }
@@ -247,11 +240,7 @@ impl Coordination {
         ctx: &mut Ctx<'_, Event>,
     ) {
         let workers = &self.workers;
-        let Some(lease) = self
-            .leases
-            .get_mut(shard.0 as usize)
-            .and_then(Option::as_mut)
-        else {
+        let Some(lease) = self.leases.get_mut(shard.0 as usize).and_then(Option::as_mut) else {
             return;
         };
         lease.settle(ctx.now, None, workers);
@@ -301,11 +290,7 @@ impl Coordination {
             assert_ne!(open, lease.ended, "{shard:?} is open, or at its end");
             if let Some(holder) = lease.holder {
                 assert!(open, "{shard:?} has ended and is held");
-                assert_eq!(
-                    Some(holder.worker),
-                    lease.actual_owner(),
-                    "holder of {shard:?}"
-                );
+                assert_eq!(Some(holder.worker), lease.actual_owner(), "holder of {shard:?}");
                 let stale = &self.workers[holder.worker.index()].stale;
                 assert!(!stale.contains(&shard), "{shard:?} is both held and lost");
             }
@@ -384,10 +369,7 @@ impl Coordination {
     ) {
         self.evict(shard, ctx);
         self.notice_loss(shard, me, changes);
-        let holder = Holder {
-            worker: me,
-            stage: Stage::Held,
-        };
+        let holder = Holder { worker: me, stage: Stage::Held };
         self.write_owner(shard, me, Some(holder), ctx.now);
         self.wait_for_loop(shard, me, ctx);
     }
@@ -466,11 +448,7 @@ impl Coordination {
             return;
         }
         holder.stage = Stage::Reading;
-        changes.push(Change::Acquired {
-            shard,
-            worker: holder.worker,
-            taken: lease.taken,
-        });
+        changes.push(Change::Acquired { shard, worker: holder.worker, taken: lease.taken });
         lease.taken = false;
     }
 
@@ -483,16 +461,9 @@ impl Coordination {
                 break;
             }
             let worker = WorkerId(n % workers);
-            let holder = Holder {
-                worker,
-                stage: Stage::Reading,
-            };
+            let holder = Holder { worker, stage: Stage::Reading };
             self.write_owner(shard, worker, Some(holder), now);
-            changes.push(Change::Acquired {
-                shard,
-                worker,
-                taken: false,
-            });
+            changes.push(Change::Acquired { shard, worker, taken: false });
         }
     }
 

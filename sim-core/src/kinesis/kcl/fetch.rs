@@ -67,29 +67,17 @@ impl App {
         let due = match retrieval {
             Retrieval::FanOut if level => return,
             Retrieval::FanOut => {
-                let next = log
-                    .extent(log.extent_of(reader.next_fetch))
-                    .expect("not level");
+                let next = log.extent(log.extent_of(reader.next_fetch)).expect("not level");
                 reader.last_success.max(next.appended_at + push_latency)
             }
             Retrieval::Polling { .. } if level && !polls_all => return,
-            Retrieval::Polling {
-                idle_time_between_reads: idle,
-            } => {
+            Retrieval::Polling { idle_time_between_reads: idle } => {
                 // Polls that found nothing have moved the cadence on by whole idle times.
                 let since = now.since(reader.last_success).0;
-                let missed = if polls_all {
-                    1
-                } else {
-                    since.div_ceil(idle.0.max(1)).max(1)
-                };
+                let missed = if polls_all { 1 } else { since.div_ceil(idle.0.max(1)).max(1) };
                 // While the queue was full no call was made: then the next one is due at once.
                 let due = reader.last_success + idle.times(missed);
-                if reader.was_full {
-                    now.max(reader.last_success + idle)
-                } else {
-                    due
-                }
+                if reader.was_full { now.max(reader.last_success + idle) } else { due }
             }
         };
         reader.was_full = false;
@@ -104,9 +92,7 @@ impl App {
         }
         match self.config.retrieval {
             Retrieval::FanOut => self.push(id, at),
-            Retrieval::Polling {
-                idle_time_between_reads: idle,
-            } => self.poll(id, idle, at),
+            Retrieval::Polling { idle_time_between_reads: idle } => self.poll(id, idle, at),
         }
     }
 
@@ -120,8 +106,7 @@ impl App {
             && self.luck.below(1_000_000) < u64::from(at.faults.expire_ppm);
         if injected || iterator_age > ITERATOR_LIFE {
             self.counts.iterators_expired += 1;
-            at.journal
-                .push(("iterator_expired", Stream::shard_name(shard), String::new()));
+            at.journal.push(("iterator_expired", Stream::shard_name(shard), String::new()));
             let renews = self.config.renews_iterators;
             let reader = self.reader_mut(id);
             if renews {
@@ -190,16 +175,10 @@ impl App {
             let bytes = bytes.map(|extent| extent.bytes).sum::<u64>();
             let reader = self.reader_mut(id);
             reader.next_fetch = end;
-            reader.chunks.push_back(Chunk {
-                end,
-                records,
-                bytes,
-            });
+            reader.chunks.push_back(Chunk { end, records, bytes });
             reader.was_full = is_full(&reader.chunks);
             self.counts.bytes_read += bytes;
-            let state = self.shards[shard as usize]
-                .as_mut()
-                .expect("a read shard is known");
+            let state = self.shards[shard as usize].as_mut().expect("a read shard is known");
             state.bytes += bytes;
             self.begin_chunk(id, at);
         }
@@ -246,11 +225,7 @@ mod tests {
     use super::*;
 
     fn chunks(records_and_bytes: &[(u64, u64)]) -> VecDeque<Chunk> {
-        let chunk = |&(records, bytes): &(u64, u64)| Chunk {
-            end: 0,
-            records,
-            bytes,
-        };
+        let chunk = |&(records, bytes): &(u64, u64)| Chunk { end: 0, records, bytes };
         records_and_bytes.iter().map(chunk).collect()
     }
 

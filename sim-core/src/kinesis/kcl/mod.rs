@@ -172,10 +172,7 @@ impl App {
         };
         Self {
             coordination: Coordination::new(config, &shards, rngs),
-            shards: shards
-                .iter()
-                .map(|_| Some(ShardState::new(SimTime::ZERO)))
-                .collect(),
+            shards: shards.iter().map(|_| Some(ShardState::new(SimTime::ZERO))).collect(),
             readers: Vec::new(),
             workers: vec![worker; config.workers as usize],
             keys: KeyOrder::default(),
@@ -208,9 +205,7 @@ impl App {
     pub fn handle(&mut self, event: Event, at: &mut AppCtx<'_, '_>) {
         match event {
             Event::Leases(event) => {
-                self.with_leases(at, |leases, ctx, changes| {
-                    leases.handle(event, ctx, changes)
-                });
+                self.with_leases(at, |leases, ctx, changes| leases.handle(event, ctx, changes));
             }
             Event::Fetch(reader, generation) => self.on_fetch(reader, generation, at),
             Event::Arrived(reader, generation) => self.on_arrived(reader, generation, at),
@@ -228,11 +223,7 @@ impl App {
         let mut changes = std::mem::take(&mut self.changes);
         {
             let mut lift = Lift { ctx: &mut at.ctx };
-            act(
-                &mut self.coordination,
-                &mut Ctx::new(now, &mut lift),
-                &mut changes,
-            );
+            act(&mut self.coordination, &mut Ctx::new(now, &mut lift), &mut changes);
         }
         for change in changes.drain(..) {
             self.on_change(change, at);
@@ -243,11 +234,7 @@ impl App {
 
     fn on_change(&mut self, change: Change, at: &mut AppCtx<'_, '_>) {
         match change {
-            Change::Acquired {
-                shard,
-                worker,
-                taken,
-            } => {
+            Change::Acquired { shard, worker, taken } => {
                 if taken {
                     self.counts.leases_taken += 1;
                     let subject = format!("{}/worker-{}", Stream::shard_name(shard.0), worker.0);
@@ -275,17 +262,13 @@ impl App {
     }
 
     fn hand_off(&mut self, shard: ShardIndex, at: &mut AppCtx<'_, '_>) {
-        self.with_leases(at, |leases, ctx, changes| {
-            leases.handed_off(shard, ctx, changes)
-        });
+        self.with_leases(at, |leases, ctx, changes| leases.handed_off(shard, ctx, changes));
     }
 
     fn reader_of(&self, shard: u32, worker: WorkerId) -> Option<u32> {
         let state = self.shards.get(shard as usize)?.as_ref()?;
         state.readers.iter().copied().find(|&reader| {
-            self.readers[reader as usize]
-                .as_ref()
-                .is_some_and(|r| r.worker == worker)
+            self.readers[reader as usize].as_ref().is_some_and(|r| r.worker == worker)
         })
     }
 
@@ -298,11 +281,7 @@ impl App {
                 self.shards.resize(shard as usize + 1, None);
             }
             let mut state = ShardState::new(now);
-            for parent in at.stream.shards[shard as usize]
-                .parents
-                .into_iter()
-                .flatten()
-            {
+            for parent in at.stream.shards[shard as usize].parents.into_iter().flatten() {
                 if let Some(parent) = &self.shards[parent as usize] {
                     state.rest.inherit(&parent.rest);
                 }
@@ -346,14 +325,8 @@ impl App {
             self.note_pause(shard, at.ctx.now);
             return;
         }
-        for i in 0..self.shards[shard as usize]
-            .as_ref()
-            .map_or(0, |state| state.readers.len())
-        {
-            let reader = self.shards[shard as usize]
-                .as_ref()
-                .expect("just seen")
-                .readers[i];
+        for i in 0..self.shards[shard as usize].as_ref().map_or(0, |state| state.readers.len()) {
+            let reader = self.shards[shard as usize].as_ref().expect("just seen").readers[i];
             self.plan_fetch(reader, at);
         }
         self.note_pause(shard, at.ctx.now);
@@ -408,9 +381,7 @@ impl App {
                 continue;
             }
             self.workers[worker.0 as usize].paused = false;
-            self.with_leases(at, |leases, ctx, changes| {
-                leases.resume(worker, ctx, changes)
-            });
+            self.with_leases(at, |leases, ctx, changes| leases.resume(worker, ctx, changes));
             for reader in self.readers_of_worker(worker) {
                 self.thaw_reader(reader, at);
             }
@@ -436,9 +407,7 @@ impl App {
 
     fn running_workers(&self) -> impl Iterator<Item = WorkerId> + '_ {
         let numbered = self.workers.iter().zip(0..);
-        numbered
-            .filter(|(worker, _)| worker.running && !worker.paused)
-            .map(|(_, n)| WorkerId(n))
+        numbered.filter(|(worker, _)| worker.running && !worker.paused).map(|(_, n)| WorkerId(n))
     }
 
     fn readers_of_worker(&self, worker: WorkerId) -> Vec<u32> {
@@ -464,11 +433,7 @@ impl App {
                 let worker = &self.workers[worker.0 as usize];
                 !worker.running || worker.paused
             });
-            let cause = if unnoticed {
-                Cause::OwnerDead
-            } else {
-                Cause::LeaseGap
-            };
+            let cause = if unnoticed { Cause::OwnerDead } else { Cause::LeaseGap };
             let state = self.shards[index].as_mut().expect("just seen");
             state.clock.set(now, cause);
             state.interrupted = true;
@@ -587,15 +552,9 @@ impl App {
     pub fn needs_from(&self, shard: u32) -> u64 {
         match self.shards.get(shard as usize) {
             Some(Some(state)) => {
-                let readers = state
-                    .readers
-                    .iter()
-                    .filter_map(|&id| self.readers[id as usize].as_ref());
-                readers
-                    .map(Reader::position)
-                    .chain([state.checkpoint])
-                    .min()
-                    .unwrap_or(0)
+                let readers =
+                    state.readers.iter().filter_map(|&id| self.readers[id as usize].as_ref());
+                readers.map(Reader::position).chain([state.checkpoint]).min().unwrap_or(0)
             }
             _ => u64::MAX,
         }
@@ -610,10 +569,7 @@ impl App {
             .map(|(index, state)| {
                 let log = &stream.shards[index].log;
                 let parts = (state.delivered.max(log.start())..log.end()).map(|p| log.part(p));
-                parts
-                    .filter(|part| !part.copy)
-                    .map(|part| u64::from(part.count))
-                    .sum::<u64>()
+                parts.filter(|part| !part.copy).map(|part| u64::from(part.count)).sum::<u64>()
             })
             .sum()
     }

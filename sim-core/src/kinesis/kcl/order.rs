@@ -34,9 +34,7 @@ impl KeyOrder {
         if below <= part.first_seq {
             return 0;
         }
-        (below - part.first_seq)
-            .div_ceil(stride)
-            .min(u64::from(part.count))
+        (below - part.first_seq).div_ceil(stride).min(u64::from(part.count))
     }
 }
 
@@ -60,10 +58,8 @@ impl RestOrder {
         if self.flows.len() <= flow {
             self.flows.resize(flow + 1, None);
         }
-        let slots = self.flows[flow].get_or_insert_with(|| Slots {
-            counts: vec![0; SLOTS_LEN],
-            newest: 0,
-        });
+        let slots =
+            self.flows[flow].get_or_insert_with(|| Slots { counts: vec![0; SLOTS_LEN], newest: 0 });
         slots.deliver(part.offered_at, part.count)
     }
 
@@ -93,9 +89,7 @@ impl Slots {
         }
         let oldest = self.newest.saturating_sub(SLOTS - 1);
         let ahead = (slot + 1).max(oldest)..=self.newest;
-        let ahead = ahead
-            .map(|later| u64::from(self.counts[index(later)]))
-            .sum();
+        let ahead = ahead.map(|later| u64::from(self.counts[index(later)])).sum();
         if slot >= oldest {
             self.counts[index(slot)] = self.counts[index(slot)].saturating_add(count);
         }

@@ -100,12 +100,8 @@ impl App {
         }
         let generation = self.next_generation;
         self.next_generation += 1;
-        let state = self.shards[shard as usize]
-            .as_mut()
-            .expect("leases exist for known shards");
-        let start = state
-            .checkpoint
-            .max(at.stream.shards[shard as usize].log.start());
+        let state = self.shards[shard as usize].as_mut().expect("leases exist for known shards");
+        let start = state.checkpoint.max(at.stream.shards[shard as usize].log.start());
         let reader = Reader {
             shard,
             worker,
@@ -155,9 +151,7 @@ impl App {
         if reader.processing {
             self.free_thread(reader.worker, at);
         }
-        let state = self.shards[reader.shard as usize]
-            .as_mut()
-            .expect("a read shard is known");
+        let state = self.shards[reader.shard as usize].as_mut().expect("a read shard is known");
         state.readers.retain(|&other| other != id);
         self.choose_cause(reader.shard, at.ctx.now);
         self.note_pause(reader.shard, at.ctx.now);
@@ -267,9 +261,7 @@ impl App {
             ends.push_back((done, service));
         }
         self.choose_cause(shard, now);
-        let state = self.shards[shard as usize]
-            .as_ref()
-            .expect("a read shard is known");
+        let state = self.shards[shard as usize].as_ref().expect("a read shard is known");
         let (clocks, cause) = (state.clock.read(now), state.clock.cause());
         let reader = self.reader_mut(id);
         reader.ends = ends;
@@ -334,9 +326,7 @@ impl App {
         reader.chunks.pop_front();
         let (shard, worker) = (reader.shard, reader.worker);
         self.free_thread(worker, at);
-        let state = self.shards[shard as usize]
-            .as_ref()
-            .expect("a read shard is known");
+        let state = self.shards[shard as usize].as_ref().expect("a read shard is known");
         if now.since(state.checkpointed_at) >= self.config.checkpoint_interval {
             self.write_checkpoint(id, now);
         }
@@ -376,9 +366,7 @@ impl App {
             return;
         }
         self.coordination.note_checkpoint(shard, worker, now);
-        let state = self.shards[shard.0 as usize]
-            .as_mut()
-            .expect("a read shard is known");
+        let state = self.shards[shard.0 as usize].as_mut().expect("a read shard is known");
         state.checkpoint = state.checkpoint.max(cursor);
         state.checkpointed_at = now;
     }
@@ -398,9 +386,7 @@ impl App {
             reader.cursor == end && !reader.processing && !reader.frozen
         });
         let Some(id) = done else { return };
-        if !self
-            .coordination
-            .may_checkpoint(ShardIndex(shard), self.reader(id).worker, at.ctx.now)
+        if !self.coordination.may_checkpoint(ShardIndex(shard), self.reader(id).worker, at.ctx.now)
         {
             return;
         }
@@ -411,8 +397,7 @@ impl App {
         for reader in state.readers.clone() {
             self.stop_reader(reader, at);
         }
-        at.journal
-            .push(("shard_ended", Stream::shard_name(shard), String::new()));
+        at.journal.push(("shard_ended", Stream::shard_name(shard), String::new()));
         self.announce_children(shard, at);
     }
 
@@ -421,13 +406,8 @@ impl App {
         let children: Vec<(ShardIndex, [Option<ShardIndex>; 2])> = (0..at.stream.shards.len())
             .filter(|&child| at.stream.shards[child].parents.contains(&Some(shard)))
             .map(|child| {
-                let parents = at.stream.shards[child]
-                    .parents
-                    .map(|parent| parent.map(ShardIndex));
-                (
-                    ShardIndex(u32::try_from(child).expect("fewer than 2^32 shards")),
-                    parents,
-                )
+                let parents = at.stream.shards[child].parents.map(|parent| parent.map(ShardIndex));
+                (ShardIndex(u32::try_from(child).expect("fewer than 2^32 shards")), parents)
             })
             .collect();
         self.with_leases(at, |leases, ctx, _| {
@@ -457,17 +437,10 @@ impl App {
             let part = log.part(position);
             if position < state.delivered || part.copy {
                 state.delivered = state.delivered.max(position + 1);
-                at.ledger.redeliver(
-                    self.index,
-                    u64::from(part.count),
-                    self.config.sink_idempotent,
-                );
+                at.ledger.redeliver(self.index, u64::from(part.count), self.config.sink_idempotent);
                 continue;
             }
-            while log
-                .extent(extent_number)
-                .is_some_and(|extent| extent.end() <= position)
-            {
+            while log.extent(extent_number).is_some_and(|extent| extent.end() <= position) {
                 extent_number += 1;
             }
             let extent = log.extent(extent_number).expect("a processed part is kept");
@@ -480,8 +453,7 @@ impl App {
             state.delivered = position + 1;
             state.unread -= u64::from(part.count);
             self.unread -= u64::from(part.count);
-            at.ledger
-                .deliver(self.index, u64::from(part.count), u64::from(part.bytes));
+            at.ledger.deliver(self.index, u64::from(part.count), u64::from(part.bytes));
             self.latency.record(end.since(part.offered_at), part.count);
             self.counts.lag_max = self.counts.lag_max.max(end.since(extent.appended_at));
             let late = if part.class.is_one_key() {
@@ -496,11 +468,7 @@ impl App {
                 }
             };
             at.ledger.consumers[self.index].reordered += late;
-            let detour = if part.detoured {
-                log.detour(position)
-            } else {
-                Detour::default()
-            };
+            let detour = if part.detoured { log.detour(position) } else { Detour::default() };
             let parts = Parts::of(part, extent, detour, (reader.began_at, end, service));
             sums.add(&parts, &mut self.blame);
         }
@@ -555,15 +523,9 @@ impl App {
 
     /// The active cause of waiting at a shard (decision D-19).
     pub(super) fn choose_cause(&mut self, shard: u32, now: SimTime) {
-        let state = self.shards[shard as usize]
-            .as_ref()
-            .expect("a read shard is known");
+        let state = self.shards[shard as usize].as_ref().expect("a read shard is known");
         let (mut awake, mut busy, mut refused) = (false, false, false);
-        for reader in state
-            .readers
-            .iter()
-            .filter_map(|&id| self.readers[id as usize].as_ref())
-        {
+        for reader in state.readers.iter().filter_map(|&id| self.readers[id as usize].as_ref()) {
             if !reader.frozen {
                 awake = true;
                 busy |= reader.processing || reader.waits_for_thread;
@@ -577,22 +539,14 @@ impl App {
                 !worker.running || worker.paused
             });
             let state = self.shards[shard as usize].as_mut().expect("just seen");
-            let cause = if unnoticed {
-                Cause::OwnerDead
-            } else {
-                Cause::LeaseGap
-            };
+            let cause = if unnoticed { Cause::OwnerDead } else { Cause::LeaseGap };
             state.clock.set(now, cause);
             state.interrupted = true;
             return;
         }
         let state = self.shards[shard as usize].as_mut().expect("just seen");
         let cause = if busy {
-            if state.interrupted {
-                Cause::CatchUp
-            } else {
-                Cause::Capacity
-            }
+            if state.interrupted { Cause::CatchUp } else { Cause::Capacity }
         } else if refused {
             state.interrupted = true;
             Cause::FetchThrottled
@@ -636,13 +590,7 @@ struct Sums {
 impl Sums {
     fn new() -> Self {
         let zero = [0; CAUSES.len()];
-        Self {
-            common: zero,
-            busy: Cause::Capacity,
-            records: 0,
-            own: zero,
-            age: 0,
-        }
+        Self { common: zero, busy: Cause::Capacity, records: 0, own: zero, age: 0 }
     }
 
     /// Begins another extent, which entered the place when its clocks read `entered`.
@@ -657,9 +605,7 @@ impl Sums {
         let records = u64::from(parts.records);
         self.records += records;
         self.age += u128::from(records) * u128::from(parts.age);
-        parts.each(self.busy, |cause, ns| {
-            self.own[cause as usize] += records * ns
-        });
+        parts.each(self.busy, |cause, ns| self.own[cause as usize] += records * ns);
         if book.is_longest(parts.age) {
             let mut clocks = self.common;
             parts.each(self.busy, |cause, ns| clocks[cause as usize] += ns);

@@ -310,6 +310,25 @@ fn a_new_map_predicts_the_new_shards() {
     assert!(kpl.sent[0].items.iter().all(|item| item.aggregated));
 }
 
+/// What was still on its way to the closed shard lands elsewhere as well, but the map no longer shows
+/// that shard: it is not read a second time, and nothing goes past the limiter again.
+#[test]
+fn old_news_of_a_closed_shard_does_not_invalidate_the_new_map() {
+    let mut kpl = sent_to_the_wrong_shard();
+    kpl.offer(1, 3, 100);
+    kpl.run_until(1_000);
+    let mut items = kpl.sent.remove(0).items;
+    items.truncate(1);
+    items[0].shard = ShardIndex(0);
+    items[0].landed = ShardIndex(1);
+    items[0].batches.clear();
+    kpl.sent.clear();
+    kpl.answer(items);
+    kpl.offer(1, 3, 100);
+    kpl.run_until(2_000);
+    assert!(kpl.sent[0].items[0].aggregated);
+}
+
 /// The negative: as long as nothing lands on a wrong shard, the old map stays.
 #[test]
 fn a_map_is_not_read_again_without_a_wrong_shard() {

@@ -78,10 +78,7 @@ fn waits_are_full_jitter_below_a_doubling_ceiling() {
         assert!((mean / ceiling - 0.5).abs() < 0.058, "{mean} of {ceiling}");
         let below = waits.iter().filter(|wait| **wait < ceiling / 10.0).count();
         // A tenth of 400 with a deviation of 6.
-        assert!(
-            below.abs_diff(40) <= 24,
-            "{below} below a tenth of {ceiling}"
-        );
+        assert!(below.abs_diff(40) <= 24, "{below} below a tenth of {ceiling}");
     }
 }
 

@@ -129,15 +129,7 @@ impl<'a> View<'a> {
                 counts[owner.index()] += 1;
             }
         }
-        Self {
-            leases,
-            fleet,
-            owners,
-            weights,
-            assigned,
-            counts,
-            moves: BTreeMap::new(),
-        }
+        Self { leases, fleet, owners, weights, assigned, counts, moves: BTreeMap::new() }
     }
 
     /// Indices of the unowned and expired leases, oldest first.
@@ -151,9 +143,7 @@ impl<'a> View<'a> {
 
     fn leases_of(&self, worker: WorkerId) -> Vec<usize> {
         let all = self.owners.iter().enumerate();
-        all.filter(|&(_, &owner)| owner == Some(worker))
-            .map(|(at, _)| at)
-            .collect()
+        all.filter(|&(_, &owner)| owner == Some(worker)).map(|(at, _)| at).collect()
     }
 
     fn below_max(&self, worker: WorkerId) -> bool {
@@ -404,17 +394,9 @@ mod tests {
     fn fleet(leases: &[AssignableLease], workers: u32) -> Fleet {
         let reported = |worker| {
             let owned = |(_, l): &(usize, &AssignableLease)| l.owner == Some(worker);
-            leases
-                .iter()
-                .enumerate()
-                .filter(owned)
-                .map(|(at, _)| at)
-                .collect()
+            leases.iter().enumerate().filter(owned).map(|(at, _)| at).collect()
         };
-        let candidate = |worker| Candidate {
-            worker,
-            reported: reported(worker),
-        };
+        let candidate = |worker| Candidate { worker, reported: reported(worker) };
         Fleet {
             candidates: (0..workers).map(WorkerId).map(candidate).collect(),
             worker_count: workers as usize,
@@ -441,10 +423,7 @@ mod tests {
     #[test]
     fn unowned_leases_spread_evenly_over_an_idle_fleet() {
         let leases: Vec<_> = (0..6).map(|n| lease(n, None, true, 100)).collect();
-        for strategy in [
-            AssignmentStrategy::Throughput,
-            AssignmentStrategy::LeaseCount,
-        ] {
+        for strategy in [AssignmentStrategy::Throughput, AssignmentStrategy::LeaseCount] {
             let moves = plan(&leases, fleet(&leases, 3), strategy, false, &mut rng());
             assert_eq!(shares(&leases, &moves)[..3], [200, 200, 200]);
         }
@@ -455,13 +434,8 @@ mod tests {
         let mut leases = vec![lease(0, Some(0), false, 300), lease(1, Some(1), false, 100)];
         leases.push(lease(2, None, true, 50));
         leases.push(lease(3, Some(2), false, 250));
-        let moves = plan(
-            &leases,
-            fleet(&leases, 3),
-            AssignmentStrategy::Throughput,
-            false,
-            &mut rng(),
-        );
+        let moves =
+            plan(&leases, fleet(&leases, 3), AssignmentStrategy::Throughput, false, &mut rng());
         assert_eq!(moves, BTreeMap::from([(2, WorkerId(1))]));
     }
 
@@ -474,13 +448,8 @@ mod tests {
             let owned = |n: u32| lease(n, Some(n % 3), n % 3 == 2, 100);
             let leases: Vec<_> = (0..30).map(owned).collect();
             let mut rng = Rngs::new(seed).stream("leader");
-            let moves = plan(
-                &leases,
-                fleet(&leases, 3),
-                AssignmentStrategy::Throughput,
-                false,
-                &mut rng,
-            );
+            let moves =
+                plan(&leases, fleet(&leases, 3), AssignmentStrategy::Throughput, false, &mut rng);
             moved.insert(moves.len());
         }
         // As many as come before it among the equals.
@@ -494,10 +463,7 @@ mod tests {
         leases.push(lease(2, None, true, 1));
         leases[0].changed_at = Some(SimTime(9));
         leases[1].changed_at = Some(SimTime(5));
-        for strategy in [
-            AssignmentStrategy::Throughput,
-            AssignmentStrategy::LeaseCount,
-        ] {
+        for strategy in [AssignmentStrategy::Throughput, AssignmentStrategy::LeaseCount] {
             let mut one = fleet(&leases, 1);
             one.worker_count = 2;
             one.max_leases_for_worker = 2;
@@ -510,13 +476,8 @@ mod tests {
     fn an_expired_handoff_is_written_even_to_its_present_owner() {
         let mut stuck = lease(0, Some(0), true, 100);
         stuck.handing_over = true;
-        let moves = plan(
-            &[stuck],
-            fleet(&[stuck], 1),
-            AssignmentStrategy::Throughput,
-            false,
-            &mut rng(),
-        );
+        let moves =
+            plan(&[stuck], fleet(&[stuck], 1), AssignmentStrategy::Throughput, false, &mut rng());
         assert_eq!(moves, BTreeMap::from([(0, WorkerId(0))]));
     }
 
@@ -526,14 +487,7 @@ mod tests {
         let spread = |a: u64, b: u64| {
             let mut leases: Vec<_> = (0..a).map(|_| lease(0, Some(0), false, 1)).collect();
             leases.extend((0..b).map(|_| lease(0, Some(1), false, 1)));
-            plan(
-                &leases,
-                fleet(&leases, 2),
-                AssignmentStrategy::Throughput,
-                true,
-                &mut rng(),
-            )
-            .len()
+            plan(&leases, fleet(&leases, 2), AssignmentStrategy::Throughput, true, &mut rng()).len()
         };
         assert_eq!(spread(109, 91), 0);
         // 60 % of 11 is 6.6: six leases stay below that.
@@ -545,13 +499,8 @@ mod tests {
     fn balance_takes_sixty_percent_of_the_excess() {
         let mut leases: Vec<_> = (0..300).map(|n| lease(n, Some(0), false, 1)).collect();
         leases.extend((300..400).map(|n| lease(n, Some(1), false, 1)));
-        let moves = plan(
-            &leases,
-            fleet(&leases, 2),
-            AssignmentStrategy::Throughput,
-            true,
-            &mut rng(),
-        );
+        let moves =
+            plan(&leases, fleet(&leases, 2), AssignmentStrategy::Throughput, true, &mut rng());
         // 60 exactly, and the leases must stay below it.
         assert_eq!(shares(&leases, &moves)[..2], [300 - 59, 100 + 59]);
     }
@@ -560,13 +509,8 @@ mod tests {
     fn a_lease_that_would_lift_its_receiver_above_the_average_stays() {
         // One shard carries most: moving it would only move the problem.
         let leases = [lease(0, Some(0), false, 900), lease(1, Some(1), false, 100)];
-        let moves = plan(
-            &leases,
-            fleet(&leases, 2),
-            AssignmentStrategy::Throughput,
-            true,
-            &mut rng(),
-        );
+        let moves =
+            plan(&leases, fleet(&leases, 2), AssignmentStrategy::Throughput, true, &mut rng());
         assert_eq!(moves, BTreeMap::new());
     }
 
@@ -574,13 +518,8 @@ mod tests {
     fn counting_balances_counts_and_not_throughput() {
         let mut leases: Vec<_> = (0..7).map(|n| lease(n, Some(0), false, 1)).collect();
         leases.push(lease(7, Some(1), false, 1_000));
-        let moves = plan(
-            &leases,
-            fleet(&leases, 2),
-            AssignmentStrategy::LeaseCount,
-            true,
-            &mut rng(),
-        );
+        let moves =
+            plan(&leases, fleet(&leases, 2), AssignmentStrategy::LeaseCount, true, &mut rng());
         // Target 4: three of the seven go.
         assert_eq!(moves.len(), 3);
         assert!(moves.values().all(|&worker| worker == WorkerId(1)));
@@ -593,23 +532,15 @@ mod tests {
             lease.handing_over = true;
             lease.movable = false;
         }
-        let moves = plan(
-            &leases,
-            fleet(&leases, 2),
-            AssignmentStrategy::LeaseCount,
-            true,
-            &mut rng(),
-        );
+        let moves =
+            plan(&leases, fleet(&leases, 2), AssignmentStrategy::LeaseCount, true, &mut rng());
         assert_eq!(moves, BTreeMap::new());
     }
 
     #[test]
     fn nobody_gets_more_than_max_leases_for_worker() {
         let leases: Vec<_> = (0..9).map(|n| lease(n, None, true, 10)).collect();
-        for strategy in [
-            AssignmentStrategy::Throughput,
-            AssignmentStrategy::LeaseCount,
-        ] {
+        for strategy in [AssignmentStrategy::Throughput, AssignmentStrategy::LeaseCount] {
             let mut fleet = fleet(&leases, 2);
             fleet.max_leases_for_worker = 3;
             let moves = plan(&leases, fleet, strategy, true, &mut rng());

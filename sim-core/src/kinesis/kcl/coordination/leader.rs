@@ -181,10 +181,7 @@ impl Coordination {
             let state = &mut self.workers[worker.index()];
             let reported_at = state.reported_by(now);
             if state.report.at.is_none_or(|before| before < reported_at) {
-                state.report = Report {
-                    at: Some(reported_at),
-                    held,
-                };
+                state.report = Report { at: Some(reported_at), held };
             }
             if !unchanged_for(state.report.at, METRICS_EXPIRY, now) {
                 let reported = state.report.held.iter().filter_map(find).collect();
@@ -249,10 +246,7 @@ impl Coordination {
         ctx: &mut Ctx<'_, Event>,
         _changes: &mut Vec<Change>,
     ) {
-        let stage = self
-            .lease(shard)
-            .and_then(|lease| lease.holder)
-            .map(|h| h.stage);
+        let stage = self.lease(shard).and_then(|lease| lease.holder).map(|h| h.stage);
         if stage == Some(Stage::ShutdownRequested) {
             self.hand_over(shard, ctx);
         }
@@ -296,10 +290,7 @@ impl Coordination {
             if !mine || lease.holder.is_some() {
                 continue;
             }
-            let holder = Holder {
-                worker,
-                stage: Stage::Held,
-            };
+            let holder = Holder { worker, stage: Stage::Held };
             lease.settle(ctx.now, Some(holder), workers);
             lease.noted_at = ctx.now;
             self.wait_for_loop(shard, worker, ctx);

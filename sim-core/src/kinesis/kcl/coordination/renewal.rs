@@ -33,11 +33,7 @@ impl Coordination {
     /// A checkpoint of `worker` was written, which renews its lease (N-KCL-4).
     pub fn note_checkpoint(&mut self, shard: ShardIndex, worker: WorkerId, now: SimTime) {
         let workers = &self.workers;
-        let Some(lease) = self
-            .leases
-            .get_mut(shard.0 as usize)
-            .and_then(Option::as_mut)
-        else {
+        let Some(lease) = self.leases.get_mut(shard.0 as usize).and_then(Option::as_mut) else {
             return;
         };
         if let Some(holder) = lease.holder.filter(|h| h.worker == worker) {

@@ -127,9 +127,7 @@ impl Lease {
     /// Time since the holder last wrote or learnt of the lease, by its own clock
     /// (lastCounterIncrementNanos).
     pub(super) fn local_age(&self, now: SimTime, workers: &[Worker]) -> SimDuration {
-        let renewed = self
-            .holder
-            .and_then(|h| workers[h.worker.index()].renewed_by(now));
+        let renewed = self.holder.and_then(|h| workers[h.worker.index()].renewed_by(now));
         let known = renewed.map_or(self.noted_at, |at| at.max(self.noted_at));
         now.since(known)
     }
@@ -307,10 +305,7 @@ impl Observer {
             Some(_) => Some(now),
             None => owned.then_some(now),
         };
-        let seen = Seen {
-            counter,
-            changed_at,
-        };
+        let seen = Seen { counter, changed_at };
         self.seen[at] = Some(seen);
         changed_at
     }

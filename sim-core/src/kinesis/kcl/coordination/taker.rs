@@ -49,11 +49,7 @@ pub(super) fn leases_to_take(
         return Vec::new();
     }
     let counts = lease_counts(leases, worker_count);
-    let workers = 1
-        + (0..)
-            .zip(&counts)
-            .filter(|&(n, &c)| c > 0 && n != me.0)
-            .count();
+    let workers = 1 + (0..).zip(&counts).filter(|&(n, &c)| c > 0 && n != me.0).count();
     let mine = counts[index(me)];
 
     let very_old = pick(leases, |lease| lease.very_old);
@@ -124,9 +120,7 @@ fn pick(leases: &[SeenLease], wanted: impl Fn(&SeenLease) -> bool) -> Vec<ShardI
 
 /// Up to `most` of the shards, at random.
 fn sample(mut shards: Vec<ShardIndex>, most: u32, rng: &mut RngStream) -> Vec<ShardIndex> {
-    let most = usize::try_from(most)
-        .unwrap_or(usize::MAX)
-        .min(shards.len());
+    let most = usize::try_from(most).unwrap_or(usize::MAX).min(shards.len());
     shuffle_front(&mut shards, most, rng);
     shards.truncate(most);
     shards
@@ -152,10 +146,8 @@ mod tests {
     use super::*;
     use crate::engine::Rngs;
 
-    const NO_LIMITS: Limits = Limits {
-        max_leases_for_worker: u32::MAX,
-        max_leases_to_steal_at_one_time: 1,
-    };
+    const NO_LIMITS: Limits =
+        Limits { max_leases_for_worker: u32::MAX, max_leases_to_steal_at_one_time: 1 };
 
     /// Leases by owner; a dot is unowned, capitals are expired, `!` makes the lease very old.
     fn table(text: &str) -> Vec<SeenLease> {
@@ -191,17 +183,9 @@ mod tests {
     #[test]
     fn available_leases_are_taken_up_to_the_target() {
         assert_eq!(a_takes("abBBB", NO_LIMITS), "BB", "5 over 2: target 3");
-        assert_eq!(
-            a_takes("aabbCC", NO_LIMITS),
-            "C",
-            "6 over 2: c holds nothing any more"
-        );
+        assert_eq!(a_takes("aabbCC", NO_LIMITS), "C", "6 over 2: c holds nothing any more");
         assert_eq!(a_takes("aabbc", NO_LIMITS), "", "target 2 is reached");
-        assert_eq!(
-            a_takes("Bcd", NO_LIMITS),
-            "B",
-            "3 workers, 3 leases: target 1"
-        );
+        assert_eq!(a_takes("Bcd", NO_LIMITS), "B", "3 workers, 3 leases: target 1");
         assert_eq!(a_takes("", NO_LIMITS), "");
     }
 
@@ -210,21 +194,10 @@ mod tests {
     fn stealing_takes_from_the_most_loaded_what_is_over_the_target() {
         assert_eq!(a_takes("bbbbb", NO_LIMITS), "b");
         assert_eq!(a_takes("bbcccc", NO_LIMITS), "c");
-        assert_eq!(
-            a_takes("bbbcccddd", NO_LIMITS),
-            "b",
-            "target 3, needs 3, none is over it"
-        );
-        assert_eq!(
-            a_takes("aabbbccc", NO_LIMITS),
-            "",
-            "needs 1, none is over the target of 3"
-        );
+        assert_eq!(a_takes("bbbcccddd", NO_LIMITS), "b", "target 3, needs 3, none is over it");
+        assert_eq!(a_takes("aabbbccc", NO_LIMITS), "", "needs 1, none is over the target of 3");
         assert_eq!(a_takes("bcd", NO_LIMITS), "");
-        let ten = Limits {
-            max_leases_to_steal_at_one_time: 10,
-            ..NO_LIMITS
-        };
+        let ten = Limits { max_leases_to_steal_at_one_time: 10, ..NO_LIMITS };
         assert_eq!(a_takes("bbbbbb", ten), "bbb");
         assert_eq!(a_takes("bbbbcccccc", ten), "cc", "6 - 4");
     }
@@ -239,20 +212,14 @@ mod tests {
     fn very_old_leases_are_all_taken_whatever_the_target_and_nothing_else() {
         assert_eq!(a_takes(".!.!.!.!", NO_LIMITS), "....");
         assert_eq!(a_takes("aabB!CC", NO_LIMITS), "B");
-        let three = Limits {
-            max_leases_for_worker: 3,
-            ..NO_LIMITS
-        };
+        let three = Limits { max_leases_for_worker: 3, ..NO_LIMITS };
         assert_eq!(a_takes("aa.!.!.!b", three), ".", "room for one");
         assert_eq!(a_takes("aaa.!BB", three), "", "and it stops there");
     }
 
     #[test]
     fn the_target_is_capped_by_max_leases_for_worker() {
-        let two = Limits {
-            max_leases_for_worker: 2,
-            ..NO_LIMITS
-        };
+        let two = Limits { max_leases_for_worker: 2, ..NO_LIMITS };
         assert_eq!(a_takes("aBBBBB", two), "B");
     }
 

@@ -117,10 +117,7 @@ impl Bench {
         match change {
             Change::Acquired { shard, worker, .. } => {
                 let readers = self.readers.entry(shard).or_default();
-                assert!(
-                    !readers.contains(&worker),
-                    "{worker:?} reads {shard:?} already"
-                );
+                assert!(!readers.contains(&worker), "{worker:?} reads {shard:?} already");
                 readers.push(worker);
                 self.most_readers = self.most_readers.max(readers.len());
             }
@@ -139,10 +136,7 @@ impl Bench {
         let readers = self.readers.entry(shard).or_default();
         let before = readers.len();
         readers.retain(|&reader| reader != worker);
-        assert!(
-            readers.len() < before,
-            "{worker:?} was told twice that it lost {shard:?}"
-        );
+        assert!(readers.len() < before, "{worker:?} was told twice that it lost {shard:?}");
     }
 
     fn note_owners(&mut self) {
@@ -164,11 +158,7 @@ impl Bench {
                     self.act(|kcl, ctx, changes| kcl.handle(event, ctx, changes));
                 }
                 BenchEvent::ReaderDone(shard, worker) => {
-                    if self
-                        .readers
-                        .get(&shard)
-                        .is_some_and(|r| r.contains(&worker))
-                    {
+                    if self.readers.get(&shard).is_some_and(|r| r.contains(&worker)) {
                         self.reader_stops(shard, worker);
                         self.act(|kcl, ctx, changes| kcl.handed_off(shard, ctx, changes));
                     }
@@ -181,17 +171,13 @@ impl Bench {
     fn kill(&mut self, worker: u32) {
         let worker = WorkerId(worker);
         self.kcl.kill(worker, self.now);
-        self.readers
-            .values_mut()
-            .for_each(|r| r.retain(|&w| w != worker));
+        self.readers.values_mut().for_each(|r| r.retain(|&w| w != worker));
     }
 
     fn stop(&mut self, worker: u32) {
         let worker = WorkerId(worker);
         self.kcl.stop(worker, self.now);
-        self.readers
-            .values_mut()
-            .for_each(|r| r.retain(|&w| w != worker));
+        self.readers.values_mut().for_each(|r| r.retain(|&w| w != worker));
     }
 
     fn pause(&mut self, worker: u32) {
@@ -208,10 +194,7 @@ impl Bench {
 
     /// The owner's reader of `shard` stops at its end.
     fn end_shard(&mut self, ended: u32, children: &[(u32, [Option<u32>; 2])]) {
-        let owner = self
-            .kcl
-            .owner(shard(ended))
-            .expect("a shard that is read has an owner");
+        let owner = self.kcl.owner(shard(ended)).expect("a shard that is read has an owner");
         self.reader_stops(shard(ended), owner);
         let children: Vec<_> = children
             .iter()

@@ -70,10 +70,7 @@ impl Ticker {
     /// First runs at a random instant of the period that begins at `from`.
     fn drawn(from: SimTime, period: SimDuration, rng: &mut RngStream) -> Self {
         let phase = SimDuration(rng.below(period.0));
-        Self {
-            first: from + phase,
-            period,
-        }
+        Self { first: from + phase, period }
     }
 
     /// How often it has run by `until`, inclusive.
@@ -176,10 +173,7 @@ mod tests {
 
     #[test]
     fn a_ticker_runs_at_its_first_instant_and_every_period_after() {
-        let ticker = Ticker {
-            first: SimTime(5),
-            period: SimDuration(10),
-        };
+        let ticker = Ticker { first: SimTime(5), period: SimDuration(10) };
         assert_eq!(ticker.runs_by(SimTime(4)), 0);
         assert_eq!(ticker.last_by(SimTime(4)), None);
         assert_eq!(ticker.runs_by(SimTime(5)), 1);

@@ -22,25 +22,16 @@ impl Sample {
     fn assert_mean(&self, expected: f64, rounding: f64) {
         let (mean, error) = (self.mean(), self.standard_error());
         let off = (mean - expected).abs();
-        assert!(
-            off <= 4.0 * error + rounding,
-            "mean {mean}, expected {expected} +- {error}"
-        );
+        assert!(off <= 4.0 * error + rounding, "mean {mean}, expected {expected} +- {error}");
     }
 
     fn assert_within(&self, low: f64, high: f64) {
         let min = self.0.iter().copied().fold(f64::INFINITY, f64::min);
         let max = self.0.iter().copied().fold(0.0, f64::max);
-        assert!(
-            low <= min && max <= high,
-            "{min}..{max} outside {low}..{high}"
-        );
+        assert!(low <= min && max <= high, "{min}..{max} outside {low}..{high}");
         // Of thousands of values some come near the ends, or the range is not the derived one.
         let near = (high - low) * 0.25;
-        assert!(
-            min <= low + near && high - near <= max,
-            "{min}..{max} of {low}..{high}"
-        );
+        assert!(min <= low + near && high - near <= max, "{min}..{max} of {low}..{high}");
     }
 }
 
@@ -49,13 +40,7 @@ fn waits(bench: &Bench, shards: impl Iterator<Item = u32>, crash: SimTime) -> Ve
     let starts = bench.starts(crash);
     let first = |n: u32| starts.iter().find(|&&(_, s)| s == shard(n));
     let mut waits: Vec<f64> = shards
-        .map(|n| {
-            first(n)
-                .expect("every shard is read again")
-                .0
-                .since(crash)
-                .as_secs_f64()
-        })
+        .map(|n| first(n).expect("every shard is read again").0.since(crash).as_secs_f64())
         .collect();
     waits.sort_by(f64::total_cmp);
     waits
@@ -196,10 +181,7 @@ fn leader_death(candidates: u32, seed: u64) -> (f64, Vec<f64>) {
     };
     let mut elections = bench.log.iter().filter(new_leader);
     let &(elected_at, _) = elections.next().expect("a new leader");
-    assert!(
-        elections.next().is_none(),
-        "a leader that lives keeps the lock"
-    );
+    assert!(elections.next().is_none(), "a leader that lives keeps the lock");
     let orphans = (0..10 * (candidates + 1)).filter(|n| n % (candidates + 1) == 0);
     let lock = elected_at.since(at(300)).as_secs_f64();
     (lock, waits(&bench, orphans, at(300)))
@@ -211,9 +193,7 @@ fn leader_death(candidates: u32, seed: u64) -> (f64, Vec<f64>) {
 #[test]
 fn in_3x_the_death_of_the_leader_costs_about_two_and_a_half_minutes() {
     for (candidates, lock_mean, read_mean) in [(1, 122.0, 158.0), (5, 112.0, 147.0)] {
-        let runs: Vec<_> = (0..600)
-            .map(|seed| leader_death(candidates, seed))
-            .collect();
+        let runs: Vec<_> = (0..600).map(|seed| leader_death(candidates, seed)).collect();
         let locks = Sample(runs.iter().map(|run| run.0).collect());
         locks.assert_mean(lock_mean, 0.5);
         let mean = |waits: &[f64]| waits.iter().sum::<f64>() / 10.0;

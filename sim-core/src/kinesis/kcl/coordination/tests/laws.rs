@@ -110,9 +110,7 @@ impl Story {
     fn checkpoint(&mut self, n: u32) {
         if let Some(n) = self.read_shard(n) {
             let owner = self.bench.kcl.owner(shard(n)).unwrap();
-            self.bench
-                .kcl
-                .note_checkpoint(shard(n), owner, self.bench.now);
+            self.bench.kcl.note_checkpoint(shard(n), owner, self.bench.now);
         }
     }
 
@@ -136,11 +134,7 @@ impl Story {
         for &shard in &kcl.open {
             let lease = kcl.lease(shard).expect("an open lease");
             let owner = lease.actual_owner().expect("every lease has an owner");
-            assert_eq!(
-                kcl.workers[owner.index()].pulse,
-                Pulse::Running,
-                "{shard:?}"
-            );
+            assert_eq!(kcl.workers[owner.index()].pulse, Pulse::Running, "{shard:?}");
             let mut parents = lease.parents.iter().flatten();
             let blocked = parents.any(|&p| kcl.lease(p).is_some_and(|parent| !parent.ended));
             let expected: &[WorkerId] = if blocked { &[] } else { &[owner] };

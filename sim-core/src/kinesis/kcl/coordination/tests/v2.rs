@@ -60,27 +60,17 @@ fn after_a_cold_start_the_first_scanner_has_all_and_others_steal_one_per_scan() 
         let mut bench = Bench::new(&v2(3), 9, seed, COLD);
         bench.run_until(at(300));
 
-        let first = bench
-            .owners
-            .values()
-            .flatten()
-            .find(|(_, owner)| owner.is_some());
+        let first = bench.owners.values().flatten().find(|(_, owner)| owner.is_some());
         let &(taken_at, winner) = first.expect("somebody took the leases");
         let winner = winner.expect("an owner");
-        assert_eq!(
-            takes(&bench, winner, SimTime::ZERO),
-            BTreeMap::from([(taken_at, 9)])
-        );
+        assert_eq!(takes(&bench, winner, SimTime::ZERO), BTreeMap::from([(taken_at, 9)]));
 
         for thief in (0..3).map(WorkerId).filter(|&w| w != winner) {
             let takes = takes(&bench, thief, SimTime::ZERO);
             assert_eq!(takes.len(), 3, "{takes:?}");
             assert!(takes.values().all(|&leases| leases == 1), "{takes:?}");
             let at: Vec<_> = takes.keys().copied().collect();
-            assert!(
-                at.windows(2).all(|pair| pair[1] == pair[0] + T),
-                "{takes:?}"
-            );
+            assert!(at.windows(2).all(|pair| pair[1] == pair[0] + T), "{takes:?}");
         }
         assert_eq!(bench.counts(), [3, 3, 3]);
     }
@@ -96,10 +86,7 @@ fn a_newcomer_steals_one_lease_per_scan_until_it_lacks_only_one() {
     bench.run_until(at(300));
 
     let scans = [at(60), at(60) + T, at(60) + T.times(2)];
-    assert_eq!(
-        takes(&bench, newcomer, at(60)),
-        scans.map(|scan| (scan, 1)).into()
-    );
+    assert_eq!(takes(&bench, newcomer, at(60)), scans.map(|scan| (scan, 1)).into());
     assert_eq!(sorted(bench.counts()), [3, 3, 4]);
 }
 
@@ -112,10 +99,7 @@ fn steal_batches_follow_max_leases_to_steal_at_one_time() {
     let newcomer = bench.add_worker();
     bench.run_until(at(61));
     // Target 4, the victim is 4 over it, 4 are needed.
-    assert_eq!(
-        takes(&bench, newcomer, at(60)),
-        BTreeMap::from([(at(60), 4)])
-    );
+    assert_eq!(takes(&bench, newcomer, at(60)), BTreeMap::from([(at(60), 4)]));
 }
 
 #[test]
@@ -136,14 +120,9 @@ fn the_victim_of_a_theft_reads_on_until_its_next_renewal() {
         let thief = bench.add_worker();
         bench.run_until(at(70));
 
-        let stolen = (0..2)
-            .map(shard)
-            .find(|&s| bench.kcl.owner(s) == Some(thief));
+        let stolen = (0..2).map(shard).find(|&s| bench.kcl.owner(s) == Some(thief));
         let shard = stolen.expect("one lease was stolen at once");
-        let of_victim = Change::Lost {
-            shard,
-            worker: WorkerId(0),
-        };
+        let of_victim = Change::Lost { shard, worker: WorkerId(0) };
         let lost = bench.log.iter().find(|(_, change)| *change == of_victim);
         let &(lost_at, _) = lost.expect("the victim noticed");
         let renewal = bench.kcl.workers[0].threads.renewal.next_after(at(60));
@@ -166,27 +145,15 @@ fn a_victim_whose_checkpoint_is_refused_stops_at_once_and_only_once() {
     bench.run_until(at(60));
     let thief = bench.add_worker();
     bench.run_until(at(60));
-    let stolen = (0..2)
-        .map(shard)
-        .find(|&s| bench.kcl.owner(s) == Some(thief));
+    let stolen = (0..2).map(shard).find(|&s| bench.kcl.owner(s) == Some(thief));
     let stolen = stolen.expect("one lease was stolen at once");
     assert!(!bench.kcl.may_checkpoint(stolen, WorkerId(0), at(60)));
 
     bench.act(|kcl, _, changes| kcl.checkpoint_refused(stolen, WorkerId(0), changes));
-    let lost = Change::Lost {
-        shard: stolen,
-        worker: WorkerId(0),
-    };
+    let lost = Change::Lost { shard: stolen, worker: WorkerId(0) };
     assert_eq!(bench.log.last(), Some(&(at(60), lost)));
     bench.run_until(at(80));
-    assert_eq!(
-        bench
-            .log
-            .iter()
-            .filter(|(_, change)| *change == lost)
-            .count(),
-        1
-    );
+    assert_eq!(bench.log.iter().filter(|(_, change)| *change == lost).count(), 1);
 }
 
 #[test]
@@ -238,10 +205,7 @@ fn a_worker_that_takes_a_lease_back_starts_a_new_reader() {
     bench.act(|kcl, ctx, changes| kcl.take(shard(0), WorkerId(1), ctx, changes));
     assert_eq!(bench.log.len(), 2, "nobody noticed yet");
     bench.act(|kcl, ctx, changes| kcl.take(shard(0), WorkerId(0), ctx, changes));
-    let lost = Change::Lost {
-        shard: shard(0),
-        worker: WorkerId(0),
-    };
+    let lost = Change::Lost { shard: shard(0), worker: WorkerId(0) };
     assert_eq!(bench.log[2..], [(at(60), lost)]);
     bench.run_until(at(65));
     assert_eq!(bench.readers_of(0), [WorkerId(0)]);
@@ -287,15 +251,9 @@ fn after_a_pause_beyond_the_failover_time_a_worker_drops_what_nobody_took() {
         assert_eq!(bench.counts(), [3, 3]);
         assert_eq!(bench.log.len(), 6);
         bench.resume(1);
-        let lost: Vec<_> = bench.log[6..]
-            .iter()
-            .map(|&(when, change)| (when, change))
-            .collect();
+        let lost: Vec<_> = bench.log[6..].iter().map(|&(when, change)| (when, change)).collect();
         let expected = [1, 3, 5].map(|n| {
-            let lost = Change::Lost {
-                shard: shard(n),
-                worker: WorkerId(1),
-            };
+            let lost = Change::Lost { shard: shard(n), worker: WorkerId(1) };
             (at(112), lost)
         });
         assert_eq!(lost, expected);
@@ -319,14 +277,7 @@ fn a_paused_worker_loses_its_leases_and_notices_when_it_resumes() {
 
         bench.resume(1);
         assert_eq!(bench.readers_of(1), [WorkerId(0)]);
-        assert!(
-            bench
-                .log
-                .iter()
-                .rev()
-                .take(3)
-                .all(|&(when, _)| when == at(160))
-        );
+        assert!(bench.log.iter().rev().take(3).all(|&(when, _)| when == at(160)));
         bench.run_until(at(300));
         assert_eq!(bench.counts(), [3, 3], "it steals its share back");
     }
@@ -342,15 +293,8 @@ fn a_checkpoint_is_fenced_once_the_lease_is_older_than_the_failover_time() {
     let deadline = renewed_at.expect("it has renewed") + secs(10);
     bench.pause(1);
     assert!(bench.kcl.may_checkpoint(shard(1), worker, deadline));
-    assert!(
-        !bench
-            .kcl
-            .may_checkpoint(shard(1), worker, deadline + SimDuration(1))
-    );
-    assert!(
-        !bench.kcl.may_checkpoint(shard(0), worker, at(100)),
-        "another's lease"
-    );
+    assert!(!bench.kcl.may_checkpoint(shard(1), worker, deadline + SimDuration(1)));
+    assert!(!bench.kcl.may_checkpoint(shard(0), worker, at(100)), "another's lease");
 }
 
 /// N-KCL-4: the local clock and the counter both move with a checkpoint.
@@ -369,17 +313,9 @@ fn a_checkpoint_renews_the_lease() {
     assert_eq!(counter(&bench), before + 1);
     bench.pause(1);
     assert!(bench.kcl.may_checkpoint(shard(1), worker, at(110)));
-    assert!(
-        !bench
-            .kcl
-            .may_checkpoint(shard(1), worker, SimTime(at(110).0 + 1))
-    );
+    assert!(!bench.kcl.may_checkpoint(shard(1), worker, SimTime(at(110).0 + 1)));
     bench.kcl.note_checkpoint(shard(1), WorkerId(0), at(100));
-    assert_eq!(
-        counter(&bench),
-        before + 1,
-        "another worker's checkpoint is none"
-    );
+    assert_eq!(counter(&bench), before + 1, "another worker's checkpoint is none");
 }
 
 /// The counter grows by one per renewal: closed form against counting the instants.
@@ -451,10 +387,7 @@ fn a_poll_of_an_earlier_acquisition_is_void() {
     bench.run_until(at(150));
     let acquisition = bench.kcl.lease(shard(2)).expect("a lease").acquisition;
     let waiting = bench.queue.len();
-    let poll = |acquisition| Event::ParentsPolled {
-        shard: shard(2),
-        acquisition,
-    };
+    let poll = |acquisition| Event::ParentsPolled { shard: shard(2), acquisition };
     bench.act(|kcl, ctx, changes| kcl.handle(poll(acquisition - 1), ctx, changes));
     assert_eq!(bench.queue.len(), waiting);
     bench.act(|kcl, ctx, changes| kcl.handle(poll(acquisition), ctx, changes));

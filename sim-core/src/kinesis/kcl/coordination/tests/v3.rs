@@ -23,10 +23,7 @@ fn a_cold_start_reads_everything_within_32_seconds_in_equal_shares() {
         let mut bench = Bench::new(&v3(3), 9, seed, COLD);
         bench.run_until(at(32));
         assert_eq!(bench.counts(), [3, 3, 3], "seed {seed}");
-        assert!(
-            (0..9).all(|n| bench.readers_of(n).len() == 1),
-            "seed {seed}"
-        );
+        assert!((0..9).all(|n| bench.readers_of(n).len() == 1), "seed {seed}");
     }
 }
 
@@ -191,10 +188,7 @@ fn a_reader_that_does_not_shut_down_is_cut_off_after_thirty_seconds() {
         let (asked_at, moved) = first_request(&bench, at(100)).expect("a handoff");
         let (forced_at, _) = bench.owners[&moved][1];
         assert!(asked_at + secs(30) <= forced_at && forced_at < asked_at + secs(32));
-        let lost = Change::Lost {
-            shard: moved,
-            worker: WorkerId(0),
-        };
+        let lost = Change::Lost { shard: moved, worker: WorkerId(0) };
         let lost = bench.log.iter().find(|(_, change)| *change == lost);
         let &(lost_at, _) = lost.expect("the old owner noticed");
         assert!(forced_at < lost_at && lost_at <= forced_at + SimDuration::from_millis(3_308));
@@ -234,10 +228,7 @@ fn a_handoff_whose_old_owner_dies_is_assigned_anew() {
         bench.run_until(bench.now + secs(200));
         let counts = bench.counts();
         assert_eq!(counts[1], 0, "seed {seed}");
-        assert!(
-            (0..6).all(|n| bench.readers_of(n).len() == 1),
-            "seed {seed}"
-        );
+        assert!((0..6).all(|n| bench.readers_of(n).len() == 1), "seed {seed}");
     }
 }
 
@@ -249,10 +240,7 @@ fn children_of_a_split_are_read_within_31_seconds() {
         bench.run_until(at(100));
         bench.end_shard(0, &[(2, [Some(0), None]), (3, [Some(0), None])]);
         bench.run_until(at(131));
-        assert!(
-            (2..4).all(|n| bench.readers_of(n).len() == 1),
-            "seed {seed}"
-        );
+        assert!((2..4).all(|n| bench.readers_of(n).len() == 1), "seed {seed}");
     }
 }
 
@@ -288,12 +276,7 @@ fn a_leader_that_pauses_for_a_minute_still_leads() {
     bench.resume(0);
     bench.run_until(at(600));
     assert_eq!(bench.kcl.leader(), Some(WorkerId(0)));
-    assert!(
-        !bench
-            .log
-            .iter()
-            .any(|(_, c)| matches!(c, Change::LeaderChanged { .. }))
-    );
+    assert!(!bench.log.iter().any(|(_, c)| matches!(c, Change::LeaderChanged { .. })));
 }
 
 /// A pause just beyond F drops the leases. The table still names the worker, so its next discovery
@@ -313,10 +296,7 @@ fn after_a_pause_beyond_the_failover_time_a_worker_discovers_its_leases_again() 
         found_again += usize::from(bench.readers_of(1) == [WorkerId(1)]);
         // A balancing run may meet a report of the gap, and the next one undo it.
         bench.run_until(at(400));
-        assert!(
-            (0..4).all(|n| bench.readers_of(n).len() == 1),
-            "seed {seed}"
-        );
+        assert!((0..4).all(|n| bench.readers_of(n).len() == 1), "seed {seed}");
     }
     // Unrenewed for 12..25 s against an expiry that is seen after 20..40 s: mostly.
     assert!((60..100).contains(&found_again), "{found_again}");
