@@ -14,11 +14,13 @@ pub struct KeyClass(pub u32);
 impl KeyClass {
     /// All keys but those that have a class of their own.
     pub const REST: Self = Self(u32::MAX);
+    /// Every record has a key of its own: there is no order to keep.
+    pub const UNIQUE: Self = Self(u32::MAX - 1);
 
     /// Whether this class is one single key (before salting).
     #[must_use]
     pub fn is_one_key(self) -> bool {
-        self != Self::REST
+        self < Self::UNIQUE
     }
 }
 

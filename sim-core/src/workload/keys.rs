@@ -103,6 +103,12 @@ impl KeySpace {
         (upto - below(range.start)).max(0.0)
     }
 
+    /// Whether every record has a key of its own.
+    #[must_use]
+    pub fn is_unique(&self) -> bool {
+        self.masses.is_empty()
+    }
+
     /// Whether hash keys are dealt in turn instead of drawn.
     #[must_use]
     pub fn is_in_turn(&self) -> bool {

@@ -196,6 +196,7 @@ impl Workload {
 
     fn offer_rest(&mut self, now: SimTime, flow: u16, records: u64, each: &mut impl FnMut(Batch)) {
         let mut first_seq = self.take_seqs(flow, self.hot.len(), records);
+        let class = if self.keys.is_unique() { KeyClass::UNIQUE } else { KeyClass::REST };
         let routes = self.routes.as_mut().expect("routed before the start");
         let mut dealt = std::mem::take(&mut self.dealt);
         if self.keys.is_in_turn() {
@@ -218,7 +219,7 @@ impl Workload {
         }
         for (shard, count) in dealt.drain(..) {
             let place = (first_seq, 1);
-            each(self.batch(now, flow, KeyClass::REST, place, shard, u64::from(count)));
+            each(self.batch(now, flow, class, place, shard, u64::from(count)));
             first_seq += u64::from(count);
         }
         self.dealt = dealt;

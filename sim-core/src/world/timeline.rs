@@ -222,7 +222,6 @@ impl World {
 
     /// What an operator does to a stream.
     fn operate(&mut self, what: &Happening, now: SimTime) -> Result<(), String> {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "only stream operations come here")]
         if let Happening::SplitShard { stream, .. }
         | Happening::SplitHottestShard { stream }
         | Happening::MergeShards { stream, .. } = what
@@ -231,6 +230,7 @@ impl World {
             // One change at a time (N-C-3).
             return Err("the stream is UPDATING (ResourceInUseException)".to_owned());
         }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "only stream operations come here")]
         let stream = match what {
             Happening::SplitShard { stream, shard } => {
                 let target = &mut self.streams[*stream];

@@ -14,6 +14,8 @@ use crate::kinesis::log::Part;
 /// Slots kept, and their width in nanoseconds.
 const SLOTS: u64 = 512;
 const SLOTS_LEN: usize = 512;
+/// Slots that are also summed up together.
+const BLOCK: usize = 16;
 const SLOT_NS: u64 = 100_000_000;
 
 /// Highest delivered number of every single key.
@@ -47,6 +49,7 @@ pub(super) struct RestOrder {
 #[derive(Clone, Debug)]
 struct Slots {
     counts: Vec<u32>,
+    blocks: Vec<u64>,
     newest: u64,
 }
 
@@ -58,8 +61,11 @@ impl RestOrder {
         if self.flows.len() <= flow {
             self.flows.resize(flow + 1, None);
         }
-        let slots =
-            self.flows[flow].get_or_insert_with(|| Slots { counts: vec![0; SLOTS_LEN], newest: 0 });
+        let slots = self.flows[flow].get_or_insert_with(|| Slots {
+            counts: vec![0; SLOTS_LEN],
+            blocks: vec![0; SLOTS_LEN / BLOCK],
+            newest: 0,
+        });
         slots.deliver(part.offered_at, part.count)
     }
 
@@ -83,17 +89,34 @@ impl Slots {
         let slot = offered_at.0 / SLOT_NS;
         if slot > self.newest {
             for passed in self.newest.max(slot.saturating_sub(SLOTS)) + 1..=slot {
-                self.counts[index(passed)] = 0;
+                let old = std::mem::take(&mut self.counts[index(passed)]);
+                self.blocks[index(passed) / BLOCK] -= u64::from(old);
             }
             self.newest = slot;
         }
         let oldest = self.newest.saturating_sub(SLOTS - 1);
-        let ahead = (slot + 1).max(oldest)..=self.newest;
-        let ahead = ahead.map(|later| u64::from(self.counts[index(later)])).sum();
+        let ahead = self.sum((slot + 1).max(oldest), self.newest + 1);
         if slot >= oldest {
-            self.counts[index(slot)] = self.counts[index(slot)].saturating_add(count);
+            self.counts[index(slot)] += count;
+            self.blocks[index(slot) / BLOCK] += u64::from(count);
         }
         ahead
+    }
+
+    /// Records in the slots from `from` to before `until`.
+    fn sum(&self, mut from: u64, until: u64) -> u64 {
+        let mut sum = 0;
+        while from < until {
+            let place = index(from);
+            if place.is_multiple_of(BLOCK) && from + BLOCK as u64 <= until {
+                sum += self.blocks[place / BLOCK];
+                from += BLOCK as u64;
+            } else {
+                sum += u64::from(self.counts[place]);
+                from += 1;
+            }
+        }
+        sum
     }
 
     fn add(&mut self, other: &Self) {

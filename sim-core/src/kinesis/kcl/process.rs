@@ -11,6 +11,7 @@ use crate::config::ServiceTime;
 use crate::engine::dist::{binomial, exponential};
 use crate::engine::{SimDuration, SimTime};
 
+use crate::flow::KeyClass;
 use crate::kinesis::log::{Extent, Part};
 
 use super::coordination::WorkerId;
@@ -27,6 +28,8 @@ pub(super) struct Reader {
     pub(super) next_fetch: u64,
     /// Next position to process.
     cursor: u64,
+    /// Number of the extent of what was processed last, or one before it.
+    cursor_extent: u64,
     /// The fetched chunks that are not processed yet, the one in hand included.
     pub(super) chunks: VecDeque<Chunk>,
     /// What fetching is about.
@@ -108,6 +111,7 @@ impl App {
             generation,
             next_fetch: start,
             cursor: start,
+            cursor_extent: 0,
             chunks: VecDeque::new(),
             fetching: Fetching::Parked,
             last_success: now,
@@ -427,7 +431,7 @@ impl App {
         let shard = reader.shard as usize;
         let state = self.shards[shard].as_mut().expect("a read shard is known");
         let log = &at.stream.shards[shard].log;
-        let mut extent_number = log.extent_of(reader.cursor);
+        let mut extent_number = reader.cursor_extent.max(log.start_extent());
         let mut summed = None;
         let mut sums = Sums::new();
         while let Some(&(end, service)) = reader.ends.front().filter(|(end, _)| *end <= now) {
@@ -456,15 +460,17 @@ impl App {
             at.ledger.deliver(self.index, u64::from(part.count), u64::from(part.bytes));
             self.latency.record(end.since(part.offered_at), part.count);
             self.counts.lag_max = self.counts.lag_max.max(end.since(extent.appended_at));
-            let late = if part.class.is_one_key() {
+            let late = if part.class == KeyClass::UNIQUE {
+                0
+            } else if part.class.is_one_key() {
                 self.keys.deliver(part)
             } else {
-                let ahead = state.rest.deliver(part);
-                if ahead == 0 {
-                    0
-                } else {
-                    let chance = (at.overtaking)(part.flow, reader.shard, ahead);
-                    binomial(&mut self.luck, u64::from(part.count), chance)
+                match state.rest.deliver(part) {
+                    0 => 0,
+                    ahead => {
+                        let chance = (at.overtaking)(part.flow, reader.shard, ahead);
+                        binomial(&mut self.luck, u64::from(part.count), chance)
+                    }
                 }
             };
             at.ledger.consumers[self.index].reordered += late;
@@ -472,6 +478,7 @@ impl App {
             let parts = Parts::of(part, extent, detour, (reader.began_at, end, service));
             sums.add(&parts, &mut self.blame);
         }
+        reader.cursor_extent = extent_number;
         sums.flush(&mut self.blame);
     }
 
