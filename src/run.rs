@@ -170,7 +170,7 @@ pub(crate) fn play(
             .collect();
         let one = |(seed, variant): &(u64, &Variant)| play_one(loaded, variant, *seed, &bar);
         let played: Result<Vec<(RunResult, Duration)>, Failure> =
-            jobs.install(|| runs.par_iter().map(one).collect());
+            jobs.install(|| runs.par_iter().with_max_len(1).map(one).collect());
         let mut played = played.inspect_err(|_| bar.finish_and_clear())?.into_iter().zip(&runs);
         for _ in seeds {
             let mut of_seed = Vec::new();
