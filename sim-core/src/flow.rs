@@ -48,7 +48,7 @@ pub struct Batch {
     /// From one record's number to the next: the salt of a hot key, else 1.
     pub stride: u16,
     /// Failed attempts, for clients that count them; saturates.
-    pub failures: u8,
+    pub failures: u32,
     /// A copy of these records is already stored: this is a re-send after a lost answer.
     pub already_stored: bool,
 }

@@ -138,7 +138,7 @@ impl Kpl {
     /// A request is answered: what failed comes back into the buffers (N-KPL-5).
     pub fn answered(&mut self, mut items: Vec<PutItem>, ctx: &mut ClientCtx<'_>) {
         self.connections.release(ctx);
-        let deadline = ctx.now + SimDuration(self.config.record_max_buffered_time.0 / 2);
+        let deadline = ctx.now + self.retry_delay();
         for mut item in items.drain(..) {
             // An answer about a shard that the map no longer shows is old news: what still waits for
             // it when the map is read again must not make it be read once more.
@@ -178,6 +178,12 @@ impl Kpl {
         let items = queued.chain(&self.collector.items);
         items.flat_map(|item| &item.batches).for_each(&mut *each);
         self.connections.for_each_held(each);
+    }
+
+    /// Half of RecordMaxBufferedTime (N-KPL-5), and at least a millisecond: without buffering and
+    /// over a network without latency, time would stand still.
+    fn retry_delay(&self) -> SimDuration {
+        SimDuration(self.config.record_max_buffered_time.0 / 2).max(SimDuration::from_millis(1))
     }
 
     fn predicted(&self, shard: u32) -> u32 {
@@ -388,7 +394,7 @@ impl Kpl {
             if batch.offered_at + ttl <= ctx.now {
                 ctx.give_up(&batch);
             } else {
-                let deadline = ctx.now + SimDuration(self.config.record_max_buffered_time.0 / 2);
+                let deadline = ctx.now + self.retry_delay();
                 self.add(batch, deadline, ctx);
             }
         }

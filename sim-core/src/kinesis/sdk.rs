@@ -92,8 +92,7 @@ impl Sdk {
         };
         // All records of a request have failed equally often.
         let failures = first.batches[0].failures;
-        let retry =
-            self.config.retry_failed.as_ref().filter(|retry| u32::from(failures) < retry.attempts);
+        let retry = self.config.retry_failed.as_ref().filter(|retry| failures < retry.attempts);
         let Some(retry) = retry else {
             for item in items.drain(..) {
                 item.batches.iter().for_each(|batch| ctx.give_up(batch));
@@ -102,7 +101,7 @@ impl Sdk {
             ctx.item_pool.push(items);
             return;
         };
-        let doubled = retry.base.times(1_u64.checked_shl(u32::from(failures)).unwrap_or(u64::MAX));
+        let doubled = retry.base.times(1_u64.checked_shl(failures).unwrap_or(u64::MAX));
         let ceiling = doubled.min(retry.ceiling);
         let wait = SimDuration(ctx.rng.below(ceiling.0.saturating_add(1)));
         for item in &mut items {

@@ -135,3 +135,26 @@ fn a_request_waits_while_as_many_as_allowed_are_under_way() {
     let last = &sdk.sent[2].items[0].batches[0];
     assert_eq!(last.backlog_ns, 50_000_000);
 }
+
+/// Attempts are counted beyond what a byte holds: 300 re-sends, then the records are given up.
+#[test]
+fn three_hundred_attempts_are_three_hundred() {
+    let retry = RetryConfig {
+        attempts: 300,
+        base: SimDuration::from_millis(1),
+        ceiling: SimDuration::from_millis(1),
+    };
+    let mut sdk = bench(Some(retry), 1);
+    sdk.offer(0, 500, 10);
+    let mut sent = 0;
+    for ms in 0..1_000 {
+        sdk.run_until(ms);
+        if !sdk.sent.is_empty() {
+            sent += 1;
+            sdk.refuse();
+        }
+    }
+    // The first attempt and 300 more.
+    assert_eq!(sent, 301);
+    assert_eq!(sdk.refused(), 500);
+}
