@@ -71,7 +71,6 @@ fn total(world: &World, series: &[Series], marks: &[Mark]) -> Summary {
     count(&mut summary, "get_records_throttled", sum(|c| c.get_records_throttled));
     count(&mut summary, "iterators_expired", sum(|c| c.iterators_expired));
     count(&mut summary, "leases_taken", sum(|c| c.leases_taken));
-    count(&mut summary, "rebalances", 0);
     count(&mut summary, "lag_records_max", world.lag_records_max);
     seconds(&mut summary, "lag_seconds_max", max(|c| c.lag_max.0));
     seconds(&mut summary, "consume_paused_s", max(|c| c.paused_max.0));
