@@ -6,7 +6,7 @@ mod put;
 mod timeline;
 
 use crate::config::{ClientConfig, Retrieval, WorldConfig};
-use crate::engine::{Ctx, EventQueue, RngStream, Rngs, SimDuration, SimTime, Slab};
+use crate::engine::{Ctx, EventQueue, RngStream, Rngs, Scheduled, SimDuration, SimTime, Slab};
 use crate::flow::{Batch, FlowId};
 use crate::kinesis::client::{Client, ClientEvent};
 use crate::kinesis::kcl::coordination::WorkerId;
@@ -39,6 +39,9 @@ pub enum Event {
     /// A stream's shards change.
     Reshard(u16),
 }
+
+/// The size of an event decides the speed of the queue.
+const _: () = assert!(size_of::<Scheduled<Event>>() <= 32);
 
 /// One producer.
 #[derive(Clone)]
