@@ -64,3 +64,23 @@ fn a_stolen_lease_does_not_keep_the_thread_from_the_others() {
         assert_eq!(count(&result.summary, "records_unread"), 0, "seed {seed}");
     }
 }
+
+/// KCL 3.x balances by what workers read (N-KCL-20). Two workers hold shards 0 and 2, and 1 and 3.
+/// With six of nine records on shard 0 they read 7 and 2 of nine, far from an average of 4.5, and
+/// the small lease of the busy worker moves. Read evenly, nothing does.
+#[test]
+fn the_kcl_3_moves_leases_away_from_the_worker_that_reads_most() {
+    let moved = |shards: &[usize]| {
+        let mut config = world(secs(300), stream(4));
+        let mut web = producer(900);
+        let KeyDistribution::HashKeys(middles) = one_key_per_shard(4) else { unreachable!() };
+        web.keys = KeyDistribution::HashKeys(shards.iter().map(|shard| middles[*shard]).collect());
+        config.producers.push(web);
+        let mut app = kcl(2);
+        app.version = KclVersion::V3;
+        config.consumers.push(app);
+        count(&run(&config).summary, "leases_taken")
+    };
+    assert!(moved(&[0, 0, 0, 0, 0, 0, 1, 2, 3]) > 0);
+    assert_eq!(moved(&[0, 1, 2, 3]), 0);
+}

@@ -177,12 +177,6 @@ impl Log {
             self.detours.pop_front();
         }
     }
-
-    /// How many live entries it holds, for memory accounting.
-    #[must_use]
-    pub fn live(&self) -> usize {
-        self.extents.len() + self.parts.len()
-    }
 }
 
 fn usize_of(n: u64) -> usize {

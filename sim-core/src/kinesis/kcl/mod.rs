@@ -19,7 +19,7 @@ mod process;
 
 use crate::blame::{BlameBook, Cause, PlaceClock};
 use crate::config::KclConfig;
-use crate::engine::{Ctx, RngStream, Rngs, SimDuration, SimTime};
+use crate::engine::{Ctx, NANOS_PER_SEC, RngStream, Rngs, SimDuration, SimTime};
 use crate::flow::FlowId;
 use crate::ledger::Ledger;
 use crate::metrics::latency::Latency;
@@ -97,8 +97,13 @@ pub struct App {
     unread: u64,
     /// No closer look at the lag before this instant.
     next_look: SimTime,
+    /// When workers report next what they read.
+    next_report: SimTime,
     changes: Vec<Change>,
 }
+
+/// How often workers report their metrics (N-KCL-19).
+const REPORT_PERIOD: SimDuration = SimDuration::from_secs(30);
 
 /// Least time between two looks at a lag that may be the greatest so far.
 const LOOK_PERIOD: SimDuration = SimDuration::from_millis(10);
@@ -186,6 +191,7 @@ impl App {
             next_generation: 0,
             unread: 0,
             next_look: SimTime::ZERO,
+            next_report: SimTime::ZERO + REPORT_PERIOD,
             changes: Vec::new(),
             config: config.clone(),
             index,
@@ -480,6 +486,10 @@ impl App {
     pub fn sample(&mut self, at: &mut AppCtx<'_, '_>) -> (u64, SimDuration) {
         let now = at.ctx.now;
         self.settle_all(at);
+        if self.next_report <= now {
+            self.next_report = now + REPORT_PERIOD;
+            self.report_throughput();
+        }
         self.expire(at);
         let mut oldest = SimDuration::ZERO;
         for (index, state) in self.shards.iter().enumerate() {
@@ -494,6 +504,18 @@ impl App {
         self.counts.lag_records_max = self.counts.lag_records_max.max(self.unread);
         self.counts.lag_max = self.counts.lag_max.max(oldest);
         (self.unread, oldest)
+    }
+
+    /// What each shard gave its reader since the last report, for the balancing of 3.x (N-KCL-20).
+    fn report_throughput(&mut self) {
+        for (state, shard) in self.shards.iter_mut().zip(0..) {
+            let Some(state) = state.as_mut().filter(|state| !state.readers.is_empty()) else {
+                continue;
+            };
+            let bytes = std::mem::take(&mut state.bytes);
+            let per_second = bytes * NANOS_PER_SEC / REPORT_PERIOD.0;
+            self.coordination.report_throughput(ShardIndex(shard), per_second);
+        }
     }
 
     fn settle_all(&mut self, at: &mut AppCtx<'_, '_>) {
