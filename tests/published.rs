@@ -291,3 +291,35 @@ fn v_36_what_was_processed_after_the_checkpoint_comes_again() {
         assert_eq!(value("records_lost"), 0);
     }
 }
+
+/// V-29 as a gauge: an on-demand stream with a peak of 1 MB/s behind it promises 4 MB/s (V-30); after
+/// it has sustained 3 MB/s it promises twice that, and a provisioned one what its shards take.
+#[test]
+fn v_29_the_write_capacity_gauge_follows_the_peak() {
+    let last = |capacity: Capacity| {
+        let mut stream = stream(4);
+        stream.capacity = capacity;
+        let mut config = world(secs(120), stream);
+        let mut web = producer(3_000);
+        web.keys = one_key_per_shard(4);
+        web.record_size = SizeDistribution::Fixed(999);
+        config.producers.push(web);
+        let result = run(&config);
+        let gauge = result.series.iter().find(|it| it.name == "systems.stream.write_capacity");
+        let points = &gauge.unwrap().points;
+        (points[0].value, points[119].value)
+    };
+    let on_demand = OnDemandConfig {
+        rule: OnDemandRule::Documented,
+        peak_history: 1_000_000,
+        warm_throughput: 0,
+        split_delay: secs(300),
+        ceiling: 200_000_000,
+    };
+    let (first, sustained) = last(Capacity::OnDemand(on_demand));
+    assert!((first - 4e6).abs() < 1.0);
+    // 3,000/s of 1,000 B, within one request of 20 ms.
+    assert!((sustained - 6e6).abs() < 6e6 / 1e3, "{sustained}");
+    let (first, after) = last(Capacity::Provisioned { shards: 4 });
+    assert!((first - 4.0 * 1_048_576.0).abs() < 1.0 && (after - first).abs() < 1.0);
+}

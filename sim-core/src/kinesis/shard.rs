@@ -25,8 +25,8 @@ pub const WRITE_RECORDS_PER_SEC: u64 = 1_000;
 pub const READ_BYTES_PER_SEC: u64 = 2 << 20;
 /// GetRecords calls per second and shard.
 pub const READ_CALLS_PER_SEC: u64 = 5;
-/// Seconds over which the writes of a shard are averaged.
-const WINDOW_SECS: usize = 60;
+/// Seconds over which the writes of a shard are added up, and the one that has just begun.
+const WINDOW_SECS: usize = 61;
 
 /// A shard.
 #[derive(Clone, Debug)]
@@ -221,7 +221,7 @@ impl WriteWindow {
 }
 
 fn slot(second: u64) -> usize {
-    usize::try_from(second % WINDOW_SECS as u64).expect("below 60")
+    usize::try_from(second % WINDOW_SECS as u64).expect("below 61")
 }
 
 #[cfg(test)]
@@ -297,8 +297,9 @@ mod tests {
         let mut shard = shard();
         shard.write_budget(at_ms(500), 1, 100);
         shard.charge_write(at_ms(500), 1, 100);
-        assert_eq!(shard.written_last_minute(at_ms(59_900)), (1, 100));
-        assert_eq!(shard.written_last_minute(at_ms(60_000)), (0, 0));
+        // Seconds are forgotten whole: at 60 s the sixty before it count, at 61 s the first no longer.
+        assert_eq!(shard.written_last_minute(at_ms(60_000)), (1, 100));
+        assert_eq!(shard.written_last_minute(at_ms(61_000)), (0, 0));
         shard.write_budget(at_ms(200_000), 1, 7);
         shard.charge_write(at_ms(200_000), 1, 7);
         assert_eq!(shard.written_last_minute(at_ms(200_500)), (1, 7));

@@ -334,12 +334,13 @@ impl Stream {
         }
     }
 
-    /// The capacity that on-demand mode promises now, bytes per second; `None` if provisioned.
+    /// The write capacity that the service promises now, bytes per second: that of the open shards,
+    /// or what on-demand mode gives for the peak so far (V-29).
     #[must_use]
-    pub fn promised_capacity(&self) -> Option<u64> {
+    pub fn write_capacity(&self) -> u64 {
         match &self.config.capacity {
-            Capacity::Provisioned { .. } => None,
-            Capacity::OnDemand(config) => Some(promised_capacity(config, self.peak)),
+            Capacity::Provisioned { .. } => self.open.len() as u64 * WRITE_BYTES_PER_SEC,
+            Capacity::OnDemand(config) => promised_capacity(config, self.peak),
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) struct Observer {
     recorder: Recorder,
     total: [SeriesId; 6],
     producers: Vec<[SeriesId; 4]>,
-    systems: Vec<[SeriesId; 2]>,
+    systems: Vec<[SeriesId; 3]>,
     consumers: Vec<[SeriesId; 3]>,
 }
 
@@ -56,6 +56,7 @@ impl Observer {
             [
                 recorder.gauge(format!("systems.{name}.shards"), "shards"),
                 recorder.rate(format!("systems.{name}.bytes_accepted_per_s"), "B/s"),
+                recorder.gauge(format!("systems.{name}.write_capacity"), "B/s"),
             ]
         };
         let systems = config.streams.iter().map(|s| of_system(&s.name)).collect();
@@ -111,6 +112,7 @@ impl Observer {
         for ((stream, usage), ids) in world.streams.iter().zip(&world.usage).zip(&self.systems) {
             self.recorder.level(ids[0], to_f64(stream.open.len() as u64));
             self.recorder.count(ids[1], usage.wire_bytes);
+            self.recorder.level(ids[2], to_f64(stream.write_capacity()));
         }
     }
 

@@ -86,6 +86,12 @@ impl World {
         self.with_client(request.flow, now, |client, ctx| client.answered(items, ctx));
     }
 
+    /// Indices of the stream and of the producer of a request.
+    fn ends_of(&self, request: &PutRequest) -> (usize, usize) {
+        let flow = &self.flows[usize::from(request.flow.0)];
+        (usize::from(request.stream), usize::from(flow.producer))
+    }
+
     /// Judges an item for an open shard; what fails, or stays unanswered, goes back to the request.
     fn judge(
         &mut self,
@@ -94,8 +100,7 @@ impl World {
         unanswered: bool,
         now: SimTime,
     ) {
-        let stream = usize::from(request.stream);
-        let producer = usize::from(self.flows[usize::from(request.flow.0)].producer);
+        let (stream, producer) = self.ends_of(request);
         let shard = item.landed.0;
         let target = &mut self.streams[stream].shards[shard as usize];
         let (record_budget, byte_budget) =
@@ -186,8 +191,7 @@ impl World {
         unanswered: bool,
         now: SimTime,
     ) {
-        let stream = usize::from(request.stream);
-        let producer = usize::from(self.flows[usize::from(request.flow.0)].producer);
+        let (stream, producer) = self.ends_of(request);
         let mut pieces = self.pool.pop().unwrap_or_default();
         for batch in item.batches.drain(..) {
             let of = &self.streams[stream].shards[batch.partition as usize];
