@@ -35,7 +35,7 @@ pub(crate) fn stream(shards: u32) -> StreamConfig {
 pub(crate) fn producer(rate: u64) -> ProducerConfig {
     ProducerConfig {
         name: "producer".into(),
-        stream: 0,
+        to: Destination::Stream(0),
         instances: 1,
         flows: 1,
         rate: RateProfile { knots: vec![(SimTime::ZERO, rate * 1_000_000)] },
@@ -110,8 +110,10 @@ pub(crate) fn world(duration: SimDuration, stream: StreamConfig) -> WorldConfig 
         duration,
         resolution: millis(1),
         streams: vec![stream],
+        clusters: Vec::new(),
         producers: Vec::new(),
         consumers: Vec::new(),
+        groups: Vec::new(),
         timeline: Vec::new(),
     }
 }

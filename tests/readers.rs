@@ -19,7 +19,7 @@ fn killed_after_a_split(parents_first: bool, version: KclVersion) -> sim_core::r
     config.consumers.push(app);
     let split = Happening::SplitShard { stream: 0, shard: 0 };
     config.timeline.push(planned(at(30), None, split));
-    let kill = Happening::KillWorkers { consumer: 0, workers: 2 };
+    let kill = Happening::KillWorkers { consumer: Fleet::App(0), workers: 2 };
     config.timeline.push(planned(at(70), Some(secs(5)), kill));
     run(&config)
 }
@@ -57,7 +57,7 @@ fn a_stolen_lease_does_not_keep_the_thread_from_the_others() {
         app.retrieval = polling(secs(2));
         app.service = ServiceTime::Fixed(millis(600));
         config.consumers.push(app);
-        let another = Happening::AddWorkers { consumer: 0, workers: 1 };
+        let another = Happening::AddWorkers { consumer: Fleet::App(0), workers: 1 };
         config.timeline.push(planned(at(10), None, another));
         let result = run(&config);
         assert!(count(&result.summary, "leases_taken") > 0);

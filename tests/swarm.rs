@@ -92,6 +92,7 @@ fn swarm_offers_the_same_records_to_another_client() {
             producer.client = match producer.client {
                 ClientConfig::Kpl(_) => ClientConfig::Sdk(crate::bench::sdk(None)),
                 ClientConfig::Sdk(_) => ClientConfig::Kpl(crate::bench::kpl()),
+                ClientConfig::Kafka(_) => unreachable!("only streams are drawn"),
             };
         }
         let (result, other) = (run(&case.config), run(&other));
@@ -111,7 +112,7 @@ fn assert_books_fit(config: &WorldConfig, result: &RunResult) {
         events.any(|event| event.kind == "records_expired" && event.subject.starts_with(&subject))
     };
     let of_stream = |stream: usize, metric: &str| -> u64 {
-        let producers = config.producers.iter().filter(|p| p.stream == stream);
+        let producers = config.producers.iter().filter(|p| p.to == Destination::Stream(stream));
         producers.map(|p| count(&result.producers[&p.name], metric)).sum()
     };
     for app in &config.consumers {

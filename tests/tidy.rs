@@ -7,7 +7,7 @@ const LAYERS: &[&str] = &[
     "engine hash",
     "config flow result",
     "blame ledger metrics service workload",
-    "kinesis",
+    "kafka kinesis",
     "world",
     "summary",
     "run",

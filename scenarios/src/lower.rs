@@ -42,8 +42,10 @@ pub fn lower(
         duration: scenario.duration.sim(),
         resolution,
         streams: streams.map(|(name, system)| stream(name, system)).collect(),
+        clusters: Vec::new(),
         producers: producers.map(|(name, it)| producer(scenario, name, it, profiles)).collect(),
         consumers: consumers.map(|(name, it)| consumer(scenario, name, it)).collect(),
+        groups: Vec::new(),
         timeline: scenario
             .timeline
             .iter()
@@ -105,7 +107,7 @@ fn producer(
     let hot_keys = producer.hot_keys.iter();
     sim::ProducerConfig {
         name: name.to_owned(),
-        stream: index(&scenario.systems, &producer.to),
+        to: sim::Destination::Stream(index(&scenario.systems, &producer.to)),
         instances: producer.instances,
         flows: flows(scenario)(producer),
         rate: profile(&producer.rate, scenario.duration, profiles),
@@ -254,7 +256,7 @@ fn fault(scenario: &Scenario, what: &Happening) -> Option<sim::Happening> {
     use sim::Happening as To;
     let of_stream = |name: &str| index(&scenario.systems, name);
     let of_producer = |name: &str| index(&scenario.producers, name);
-    let of_consumer = |name: &str| index(&scenario.consumers, name);
+    let of_consumer = |name: &str| sim::Fleet::App(index(&scenario.consumers, name));
     Some(match what {
         Happening::HotKey { producer, key, share } => {
             To::HotKey { producer: of_producer(producer), key: key.clone(), share_ppm: share.0 }
@@ -297,7 +299,7 @@ fn fault(scenario: &Scenario, what: &Happening) -> Option<sim::Happening> {
 fn action(scenario: &Scenario, what: &Happening) -> Option<sim::Happening> {
     use sim::Happening as To;
     let of_stream = |name: &str| index(&scenario.systems, name);
-    let of_consumer = |name: &str| index(&scenario.consumers, name);
+    let of_consumer = |name: &str| sim::Fleet::App(index(&scenario.consumers, name));
     Some(match what {
         Happening::SplitShard { stream, shard } => {
             To::SplitShard { stream: of_stream(stream), shard: *shard }
@@ -525,14 +527,16 @@ mod tests {
         let loaded = load("x.ron", text, &[], &|_| Err("none".into())).unwrap();
         let world = loaded.lower(&loaded.variants[0], 9);
         assert_eq!(world.seed, 9);
-        assert_eq!(world.producers.iter().map(|it| it.stream).collect::<Vec<_>>(), [0, 1]);
+        let to: Vec<_> = world.producers.iter().map(|it| it.to).collect();
+        assert_eq!(to, [sim::Destination::Stream(0), sim::Destination::Stream(1)]);
         assert_eq!(world.producers[0].hot_keys, [("k".to_owned(), 100_000)]);
         assert_eq!(world.consumers.iter().map(|it| it.stream).collect::<Vec<_>>(), [1, 0]);
         // Without a sink nothing can be applied twice.
         let idempotent: Vec<_> = world.consumers.iter().map(|it| it.sink_idempotent).collect();
         assert_eq!(idempotent, [false, true]);
         assert!(matches!(world.timeline[0].what, sim::Happening::SwitchMode { stream: 1, .. }));
-        let slow = sim::Happening::SlowConsumer { consumer: 1, factor_ppm: 2_500_000 };
+        let slow =
+            sim::Happening::SlowConsumer { consumer: sim::Fleet::App(1), factor_ppm: 2_500_000 };
         assert_eq!(world.timeline[1].what, slow);
         assert!(matches!(world.timeline[2].what, sim::Happening::RateFactor { producer: 1, .. }));
     }

@@ -7,6 +7,7 @@ pub mod config;
 pub mod engine;
 pub mod flow;
 pub mod hash;
+pub mod kafka;
 pub mod kinesis;
 pub mod ledger;
 pub mod metrics;

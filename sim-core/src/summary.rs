@@ -1,6 +1,6 @@
 //! From the books of a finished world to the metrics that people read (decision D-18, D-27).
 
-use crate::config::Retrieval;
+use crate::config::{Destination, Retrieval};
 use crate::engine::{NANOS_PER_SEC, SimTime};
 use crate::kinesis::price::Bill;
 use crate::ledger::{ConsumerBook, ProducerBook};
@@ -97,7 +97,7 @@ fn of_system(world: &World, index: usize) -> Summary {
     let mut latency = Latency::default();
     let mut unavailable = 0;
     for (producer, config) in world.config.producers.iter().enumerate() {
-        if config.stream == index {
+        if config.to == Destination::Stream(index) {
             add_producer(&mut book, &world.ledger.producers[producer]);
             let (of_producer, longest) = world.producer_times(producer);
             latency.merge(of_producer);

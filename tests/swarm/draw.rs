@@ -39,8 +39,10 @@ pub(crate) fn case(seed: u64) -> Case {
         duration: secs(0),
         resolution,
         streams: (0..luck.of(&[1, 1, 1, 2, 3])).map(|number| luck.stream(number, mood)).collect(),
+        clusters: Vec::new(),
         producers: Vec::new(),
         consumers: Vec::new(),
+        groups: Vec::new(),
         timeline: Vec::new(),
     };
     for number in 0..luck.of(&[1, 1, 2, 3]) {
@@ -68,6 +70,13 @@ fn duration(config: &WorldConfig, mood: Mood) -> SimDuration {
     secs((WORK / per_second.max(1)).clamp(30, 600))
 }
 
+fn stream_of<'c>(producer: &ProducerConfig, config: &'c WorldConfig) -> &'c StreamConfig {
+    match producer.to {
+        Destination::Stream(stream) => &config.streams[stream],
+        Destination::Topic { .. } => unreachable!("only streams are drawn"),
+    }
+}
+
 /// About how many batches of one producer meet a stream in a second.
 fn batches_per_s(producer: &ProducerConfig, config: &WorldConfig) -> u64 {
     let most = producer.rate.knots.iter().map(|(_, rate)| *rate).max();
@@ -76,12 +85,12 @@ fn batches_per_s(producer: &ProducerConfig, config: &WorldConfig) -> u64 {
         return records;
     }
     let cells = 1_000_000_000 / config.resolution.0;
-    let shards = u64::from(shards_of(&config.streams[producer.stream]));
+    let shards = u64::from(shards_of(stream_of(producer, config)));
     let batches = records.min(cells * u64::from(producer.flows) * shards);
     match &producer.client {
         // What is throttled then comes back with every round trip (N-KPL-4, N-KPL-5).
         ClientConfig::Kpl(kpl) if !kpl.aggregation_enabled => batches * 100,
-        ClientConfig::Kpl(_) | ClientConfig::Sdk(_) => batches * 2,
+        ClientConfig::Kpl(_) | ClientConfig::Sdk(_) | ClientConfig::Kafka(_) => batches * 2,
     }
 }
 
@@ -174,7 +183,7 @@ impl Luck {
         let hot = self.of(&[0, 0, 0, 1, 2]);
         ProducerConfig {
             name: format!("producer{number}"),
-            stream,
+            to: Destination::Stream(stream),
             instances,
             flows,
             rate: self.rate(rate, mood),
@@ -314,7 +323,7 @@ impl Luck {
 
     /// In calm worlds one thread could process everything in a fifth of its time.
     fn service(&mut self, stream: usize, config: &WorldConfig, calm: bool) -> ServiceTime {
-        let producers = config.producers.iter().filter(|p| p.stream == stream);
+        let producers = config.producers.iter().filter(|p| p.to == Destination::Stream(stream));
         let most: u64 = producers
             .filter_map(|p| p.rate.knots.iter().map(|(_, rate)| *rate / 1_000_000).max())
             .sum();
@@ -370,8 +379,9 @@ impl Luck {
     }
 
     fn worker_fault(&mut self, config: &WorldConfig) -> Happening {
-        let consumer = self.index(config.consumers.len());
-        let workers = self.within_u32(1, config.consumers[consumer].workers);
+        let app = self.index(config.consumers.len());
+        let workers = self.within_u32(1, config.consumers[app].workers);
+        let consumer = Fleet::App(app);
         match self.0.below(5) {
             0 => Happening::SlowConsumer {
                 consumer,

@@ -5,7 +5,7 @@ mod observe;
 mod put;
 mod timeline;
 
-use crate::config::{ClientConfig, Retrieval, WorldConfig};
+use crate::config::{ClientConfig, Destination, Retrieval, WorldConfig};
 use crate::engine::{Ctx, EventQueue, RngStream, Rngs, Scheduled, SimDuration, SimTime, Slab};
 use crate::flow::{Batch, FlowId};
 use crate::kinesis::client::{Client, ClientEvent};
@@ -195,13 +195,17 @@ impl World {
             hot,
             rngs,
         );
-        workload.reroute(self.streams[config.stream].routes());
-        let stream = u16::try_from(config.stream).expect("few streams");
+        let Destination::Stream(stream) = config.to else {
+            return;
+        };
+        workload.reroute(self.streams[stream].routes());
+        let stream = u16::try_from(stream).expect("few streams");
         let producer = u16::try_from(index).expect("few producers");
         for flow in 0..flows {
             let client = match &config.client {
                 ClientConfig::Kpl(kpl) => Client::Kpl(Box::new(Kpl::new(kpl, processes))),
                 ClientConfig::Sdk(sdk) => Client::Sdk(Box::new(Sdk::new(sdk, processes))),
+                ClientConfig::Kafka(_) => continue,
             };
             let rng = rngs.stream(&format!("producer/{}/client/{flow}", config.name));
             self.flows.push(Flow { producer, stream, client, rng });

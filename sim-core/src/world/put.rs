@@ -270,6 +270,7 @@ impl World {
         match &self.config.producers[producer].client {
             crate::config::ClientConfig::Kpl(kpl) => kpl.request_timeout,
             crate::config::ClientConfig::Sdk(sdk) => sdk.request_timeout,
+            crate::config::ClientConfig::Kafka(kafka) => kafka.request_timeout,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What is planned: faults and operator actions. The plan is a list outside the queue; what is due
 //! at an instant applies before the queued events of that instant (decision D-5).
 
-use crate::config::{Capacity, Happening, WorldConfig};
+use crate::config::kafka::Quorum;
+use crate::config::{Capacity, Fleet, Happening, WorldConfig};
 use crate::engine::{SimDuration, SimTime};
 use crate::kinesis::on_demand::{promised_capacity, shards_for};
 use crate::kinesis::stream::Stream;
@@ -92,8 +93,13 @@ fn label(config: &WorldConfig, what: &Happening) -> String {
     let percent = |ppm: u32| format!("{} %", f64::from(ppm) / 1e4);
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     let times = |ppm: u64| format!("×{}", ppm as f64 / 1e6);
-    let consumer = |index: usize| &config.consumers[index].name;
+    let consumer = |fleet: Fleet| match fleet {
+        Fleet::App(index) => &config.consumers[index].name,
+        Fleet::Group(index) => &config.groups[index].name,
+    };
     let producer = |index: usize| &config.producers[index].name;
+    let list =
+        |numbers: &[usize]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     match what {
         Happening::HotKey { key, share_ppm, .. } => {
             format!("hot key {key} {}", percent(*share_ppm))
@@ -134,6 +140,34 @@ fn label(config: &WorldConfig, what: &Happening) -> String {
         Happening::StopWorkers { consumer: index, workers } => {
             format!("{workers} of {} stopped", consumer(*index))
         }
+        Happening::RestartLoop { consumer: index, workers, .. } => {
+            format!("{workers} of {} crash again and again", consumer(*index))
+        }
+        Happening::RollingRestart { consumer: index, .. } => {
+            format!("rolling restart of {}", consumer(*index))
+        }
+        Happening::KillBrokers { brokers, .. } => format!("broker {} killed", list(brokers)),
+        Happening::PauseBrokers { brokers, .. } => format!("broker {} paused", list(brokers)),
+        Happening::StopBrokers { brokers, .. } => format!("broker {} stopped", list(brokers)),
+        Happening::SlowDisks { brokers, factor_ppm, .. } => {
+            format!("disk of broker {} slow {}", list(brokers), times(*factor_ppm))
+        }
+        Happening::CutZone { cluster, zone } => {
+            format!("zone {} cut off", config.clusters[*cluster].zones[*zone])
+        }
+        Happening::KillQuorumNodes { cluster, nodes } => {
+            let kind = match config.clusters[*cluster].quorum {
+                Quorum::ZooKeeper(_) => "zookeeper",
+                Quorum::KRaft(_) => "controller",
+            };
+            format!("{kind} {} killed", list(nodes))
+        }
+        Happening::AddPartitions { cluster, topic, total } => {
+            format!("{} to {total} partitions", config.clusters[*cluster].topics[*topic].name)
+        }
+        Happening::ElectUnclean { cluster, topic } => {
+            format!("unclean election of {}", config.clusters[*cluster].topics[*topic].name)
+        }
     }
 }
 
@@ -161,8 +195,8 @@ impl World {
         if step.begins {
             self.begun[step.entry] = self.cause;
         }
-        if let Some(consumer) = what.fleet_of() {
-            self.last_change[consumer] = self.cause;
+        if let Some(Fleet::App(app)) = what.fleet_of() {
+            self.last_change[app] = self.cause;
         }
         if step.begins {
             if let Err(refusal) = self.begin(&what, step.entry, step.at) {
@@ -177,16 +211,16 @@ impl World {
     fn begin(&mut self, what: &Happening, entry: usize, now: SimTime) -> Result<(), String> {
         match what {
             Happening::HotKey { .. } | Happening::RateFactor { .. } => {}
-            Happening::SlowConsumer { consumer, factor_ppm } => {
+            Happening::SlowConsumer { consumer: Fleet::App(consumer), factor_ppm } => {
                 self.with_app(*consumer, now, |app, at| app.slow_down(*factor_ppm, at));
                 self.injected[entry] += 1;
             }
-            Happening::KillWorkers { consumer, workers } => {
+            Happening::KillWorkers { consumer: Fleet::App(consumer), workers } => {
                 let killed =
                     self.with_app(*consumer, now, |app, at| app.kill_workers(*workers, at));
                 self.injected[entry] += u64::from(killed);
             }
-            Happening::PauseWorkers { consumer, workers } => {
+            Happening::PauseWorkers { consumer: Fleet::App(consumer), workers } => {
                 let paused =
                     self.with_app(*consumer, now, |app, at| app.pause_workers(*workers, at));
                 self.injected[entry] += paused.len() as u64;
@@ -204,10 +238,10 @@ impl World {
                 self.faults[*stream].lose_answers_ppm = *share_ppm;
                 self.injected[entry] += 1;
             }
-            Happening::AddWorkers { consumer, workers } => {
+            Happening::AddWorkers { consumer: Fleet::App(consumer), workers } => {
                 self.with_app(*consumer, now, |app, at| app.add_workers(*workers, at));
             }
-            Happening::StopWorkers { consumer, workers } => {
+            Happening::StopWorkers { consumer: Fleet::App(consumer), workers } => {
                 self.with_app(*consumer, now, |app, at| app.stop_workers(*workers, at));
             }
             Happening::SplitShard { .. }
@@ -216,6 +250,21 @@ impl World {
             | Happening::UpdateShardCount { .. }
             | Happening::SwitchMode { .. }
             | Happening::WarmThroughput { .. } => self.operate(what, now)?,
+            Happening::SlowConsumer { consumer: Fleet::Group(_), .. }
+            | Happening::KillWorkers { consumer: Fleet::Group(_), .. }
+            | Happening::PauseWorkers { consumer: Fleet::Group(_), .. }
+            | Happening::AddWorkers { consumer: Fleet::Group(_), .. }
+            | Happening::StopWorkers { consumer: Fleet::Group(_), .. }
+            | Happening::RestartLoop { .. }
+            | Happening::RollingRestart { .. }
+            | Happening::KillBrokers { .. }
+            | Happening::PauseBrokers { .. }
+            | Happening::CutZone { .. }
+            | Happening::SlowDisks { .. }
+            | Happening::KillQuorumNodes { .. }
+            | Happening::StopBrokers { .. }
+            | Happening::AddPartitions { .. }
+            | Happening::ElectUnclean { .. } => {}
         }
         Ok(())
     }
@@ -277,14 +326,14 @@ impl World {
 
     fn end(&mut self, what: &Happening, entry: usize, now: SimTime) {
         match what {
-            Happening::SlowConsumer { consumer, .. } => {
+            Happening::SlowConsumer { consumer: Fleet::App(consumer), .. } => {
                 self.with_app(*consumer, now, |app, at| app.slow_down(1_000_000, at));
             }
-            Happening::KillWorkers { consumer, workers }
-            | Happening::StopWorkers { consumer, workers } => {
+            Happening::KillWorkers { consumer: Fleet::App(consumer), workers }
+            | Happening::StopWorkers { consumer: Fleet::App(consumer), workers } => {
                 self.with_app(*consumer, now, |app, at| app.add_workers(*workers, at));
             }
-            Happening::PauseWorkers { consumer, .. } => {
+            Happening::PauseWorkers { consumer: Fleet::App(consumer), .. } => {
                 let Some(index) = self.paused.iter().position(|(of, _)| *of == entry) else {
                     return;
                 };
@@ -294,7 +343,21 @@ impl World {
             Happening::ThrottleApi { stream, .. } => self.faults[*stream].throttle_ppm = 0,
             Happening::ExpireIterators { stream, .. } => self.faults[*stream].expire_ppm = 0,
             Happening::LoseAnswers { stream, .. } => self.faults[*stream].lose_answers_ppm = 0,
-            Happening::HotKey { .. }
+            Happening::SlowConsumer { consumer: Fleet::Group(_), .. }
+            | Happening::KillWorkers { consumer: Fleet::Group(_), .. }
+            | Happening::PauseWorkers { consumer: Fleet::Group(_), .. }
+            | Happening::StopWorkers { consumer: Fleet::Group(_), .. }
+            | Happening::RestartLoop { .. }
+            | Happening::RollingRestart { .. }
+            | Happening::KillBrokers { .. }
+            | Happening::PauseBrokers { .. }
+            | Happening::CutZone { .. }
+            | Happening::SlowDisks { .. }
+            | Happening::KillQuorumNodes { .. }
+            | Happening::StopBrokers { .. }
+            | Happening::AddPartitions { .. }
+            | Happening::ElectUnclean { .. }
+            | Happening::HotKey { .. }
             | Happening::RateFactor { .. }
             | Happening::SplitShard { .. }
             | Happening::SplitHottestShard { .. }

@@ -4,7 +4,10 @@
 //! Building a world from a configuration that breaks a stated range is a bug of the caller: the
 //! `scenarios` crate checks ranges and reports them with a position in the file.
 
+pub mod kafka;
+
 use crate::engine::{SimDuration, SimTime};
+use kafka::{ClusterConfig, GroupConfig, KafkaProducerConfig};
 
 /// One run.
 #[derive(Clone, Debug)]
@@ -17,10 +20,14 @@ pub struct WorldConfig {
     pub resolution: SimDuration,
     /// Kinesis streams.
     pub streams: Vec<StreamConfig>,
-    /// Producers, each into one stream.
+    /// Kafka clusters.
+    pub clusters: Vec<ClusterConfig>,
+    /// Producers, each into one stream or topic.
     pub producers: Vec<ProducerConfig>,
     /// KCL applications, each from one stream.
     pub consumers: Vec<KclConfig>,
+    /// Kafka consumer groups, each from topics of one cluster.
+    pub groups: Vec<GroupConfig>,
     /// Faults and operator actions, in file order.
     pub timeline: Vec<TimelineEntry>,
 }
@@ -84,13 +91,36 @@ pub enum OnDemandRule {
     DoublesEvery15Minutes,
 }
 
+/// Where a producer writes to, by index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// A Kinesis stream.
+    Stream(usize),
+    /// A topic of a Kafka cluster.
+    Topic {
+        /// The cluster.
+        cluster: usize,
+        /// The topic within it.
+        topic: usize,
+    },
+}
+
+/// Worker processes that come, go and stand still together, by index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fleet {
+    /// A KCL application: [`WorldConfig::consumers`].
+    App(usize),
+    /// A Kafka consumer group: [`WorldConfig::groups`].
+    Group(usize),
+}
+
 /// A producer: one workload, sent by a number of equal client processes.
 #[derive(Clone, Debug)]
 pub struct ProducerConfig {
     /// Its name in the scenario.
     pub name: String,
-    /// Index of its stream.
-    pub stream: usize,
+    /// Where it writes to.
+    pub to: Destination,
     /// Client processes, at least 1.
     pub instances: u32,
     /// Flows that the workload is dealt to (D-11): `instances`, or 1 for all of them together.
@@ -183,6 +213,8 @@ pub enum ClientConfig {
     Kpl(KplConfig),
     /// Plain SDK PutRecords (N-W-7, D-26).
     Sdk(SdkConfig),
+    /// The Kafka producer (K-PRD-1).
+    Kafka(KafkaProducerConfig),
 }
 
 /// KPL configuration under its own names (N-KPL-2 has the defaults).
@@ -346,21 +378,21 @@ pub enum Happening {
     /// Fault: processing takes longer by a factor.
     SlowConsumer {
         /// Consumer.
-        consumer: usize,
+        consumer: Fleet,
         /// Factor in millionths.
         factor_ppm: u64,
     },
     /// Fault: workers die without a word; with a duration, replacements start after it.
     KillWorkers {
         /// Consumer.
-        consumer: usize,
+        consumer: Fleet,
         /// How many, lowest number first.
         workers: u32,
     },
     /// Fault: workers stand still (a long GC pause) and then go on, not knowing what they missed.
     PauseWorkers {
         /// Consumer.
-        consumer: usize,
+        consumer: Fleet,
         /// How many, lowest number first.
         workers: u32,
     },
@@ -384,6 +416,54 @@ pub enum Happening {
         stream: usize,
         /// Share of calls in millionths.
         share_ppm: u32,
+    },
+    /// Fault: workers crash again and again: each runs for `up`, is gone for `down`.
+    RestartLoop {
+        /// Consumer.
+        consumer: Fleet,
+        /// How many, lowest number first; they start one after the other within `up + down`.
+        workers: u32,
+        /// From a start to the crash.
+        up: SimDuration,
+        /// From the crash to the start of its replacement.
+        down: SimDuration,
+    },
+    /// Fault: broker processes die without a word; with a duration, they restart after it.
+    KillBrokers {
+        /// Cluster.
+        cluster: usize,
+        /// Brokers.
+        brokers: Vec<usize>,
+    },
+    /// Fault: brokers stand still and then go on.
+    PauseBrokers {
+        /// Cluster.
+        cluster: usize,
+        /// Brokers.
+        brokers: Vec<usize>,
+    },
+    /// Fault: nothing passes between a zone and the others, clients in no zone included.
+    CutZone {
+        /// Cluster.
+        cluster: usize,
+        /// Zone.
+        zone: usize,
+    },
+    /// Fault: the disks of brokers have a fraction of their bandwidth.
+    SlowDisks {
+        /// Cluster.
+        cluster: usize,
+        /// Brokers.
+        brokers: Vec<usize>,
+        /// Factor on the time of each access, in millionths.
+        factor_ppm: u64,
+    },
+    /// Fault: ZooKeeper servers or KRaft controllers die; with a duration, they restart after it.
+    KillQuorumNodes {
+        /// Cluster.
+        cluster: usize,
+        /// Nodes of the quorum.
+        nodes: Vec<usize>,
     },
     /// Action: split one shard in the middle (N-C-3).
     SplitShard {
@@ -430,16 +510,48 @@ pub enum Happening {
     /// Action: start more workers.
     AddWorkers {
         /// Consumer.
-        consumer: usize,
+        consumer: Fleet,
         /// How many.
         workers: u32,
     },
     /// Action: stop workers cleanly; with a duration, replacements start after it (a deploy).
     StopWorkers {
         /// Consumer.
-        consumer: usize,
+        consumer: Fleet,
         /// How many, lowest number first.
         workers: u32,
+    },
+    /// Action: restart workers cleanly one after the other.
+    RollingRestart {
+        /// Consumer.
+        consumer: Fleet,
+        /// From the stop of one to the start of its replacement.
+        down: SimDuration,
+        /// From the start of a replacement to the stop of the next one.
+        gap: SimDuration,
+    },
+    /// Action: controlled shutdown of brokers; with a duration, they start again after it.
+    StopBrokers {
+        /// Cluster.
+        cluster: usize,
+        /// Brokers.
+        brokers: Vec<usize>,
+    },
+    /// Action: more partitions for a topic (K-PRT-3).
+    AddPartitions {
+        /// Cluster.
+        cluster: usize,
+        /// Topic within it.
+        topic: usize,
+        /// Partitions that it has then.
+        total: u32,
+    },
+    /// Action: elect leaders for a topic's leaderless partitions, in sync or not (K-ELC-3).
+    ElectUnclean {
+        /// Cluster.
+        cluster: usize,
+        /// Topic within it.
+        topic: usize,
     },
 }
 
@@ -455,7 +567,13 @@ impl Happening {
             | Self::PauseWorkers { .. }
             | Self::ThrottleApi { .. }
             | Self::ExpireIterators { .. }
-            | Self::LoseAnswers { .. } => false,
+            | Self::LoseAnswers { .. }
+            | Self::RestartLoop { .. }
+            | Self::KillBrokers { .. }
+            | Self::PauseBrokers { .. }
+            | Self::CutZone { .. }
+            | Self::SlowDisks { .. }
+            | Self::KillQuorumNodes { .. } => false,
             Self::SplitShard { .. }
             | Self::SplitHottestShard { .. }
             | Self::MergeShards { .. }
@@ -463,17 +581,23 @@ impl Happening {
             | Self::SwitchMode { .. }
             | Self::WarmThroughput { .. }
             | Self::AddWorkers { .. }
-            | Self::StopWorkers { .. } => true,
+            | Self::StopWorkers { .. }
+            | Self::RollingRestart { .. }
+            | Self::StopBrokers { .. }
+            | Self::AddPartitions { .. }
+            | Self::ElectUnclean { .. } => true,
         }
     }
 
-    /// The application whose workers come, go or stand still by this.
+    /// The fleet whose workers come, go or stand still by this.
     #[must_use]
-    pub fn fleet_of(&self) -> Option<usize> {
+    pub fn fleet_of(&self) -> Option<Fleet> {
         match self {
             Self::KillWorkers { consumer, .. }
             | Self::PauseWorkers { consumer, .. }
             | Self::AddWorkers { consumer, .. }
+            | Self::RestartLoop { consumer, .. }
+            | Self::RollingRestart { consumer, .. }
             | Self::StopWorkers { consumer, .. } => Some(*consumer),
             Self::HotKey { .. }
             | Self::RateFactor { .. }
@@ -486,6 +610,14 @@ impl Happening {
             | Self::MergeShards { .. }
             | Self::UpdateShardCount { .. }
             | Self::SwitchMode { .. }
+            | Self::KillBrokers { .. }
+            | Self::PauseBrokers { .. }
+            | Self::CutZone { .. }
+            | Self::SlowDisks { .. }
+            | Self::KillQuorumNodes { .. }
+            | Self::StopBrokers { .. }
+            | Self::AddPartitions { .. }
+            | Self::ElectUnclean { .. }
             | Self::WarmThroughput { .. } => None,
         }
     }
