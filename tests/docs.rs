@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use scenarios::knobs::{KCL, KPL};
+use scenarios::knobs::{KAFKA, KCL, KPL};
+use scenarios::schema::KafkaVersion;
 use scenarios::{SHIPPED, TEMPLATE, load};
 use sim_core::metrics::catalogue::METRICS;
 
@@ -69,7 +70,7 @@ fn fields(tree: &serde_json::Value, found: &mut BTreeSet<String>) {
     match tree {
         serde_json::Value::Object(object) => {
             for (key, value) in object {
-                let of_author = ["systems", "producers", "consumers", "sinks"];
+                let of_author = ["systems", "producers", "consumers", "sinks", "topics"];
                 found.insert(key.clone());
                 match value.as_object() {
                     Some(named) if of_author.contains(&key.as_str()) => {
@@ -94,6 +95,7 @@ fn the_reference_names_every_field_key_and_metric() {
     for knob in KPL.modelled.iter().chain(KCL.modelled) {
         names.insert(knob.name.to_owned());
     }
+    names.extend(KAFKA.iter().flat_map(|it| it.modelled).map(|it| it.knob.name.to_owned()));
     let shipped = SHIPPED.iter().map(|it| it.text).chain([TEMPLATE]);
     let blocks = examples(REFERENCE).into_iter().map(|it| completed(&it));
     for text in shipped.map(ToOwned::to_owned).chain(blocks) {
@@ -121,11 +123,29 @@ fn the_reference_gives_the_defaults_of_configuration_keys() {
     }
 }
 
+/// The same for Kafka, where each version has its own; topics follow their brokers instead.
+#[test]
+fn the_reference_gives_the_defaults_of_kafka_by_version() {
+    for knob in KAFKA.iter().filter(|it| it.name != "Kafka topic").flat_map(|it| it.modelled) {
+        let defaults = KafkaVersion::ALL.map(|version| match knob.of(version) {
+            None => "-".to_owned(),
+            Some(it) if it.default.is_empty() => "unset".to_owned(),
+            Some(it) => it.default_value().to_string(),
+        });
+        let (start, end) =
+            (format!("| `{}` | ", knob.knob.name), format!(" | {} |", defaults.join(" | ")));
+        let is_row = |line: &&str| line.starts_with(&start) && line.ends_with(&end);
+        assert!(REFERENCE.lines().any(|line| is_row(&line)), "no row `{start}..{end}`");
+    }
+}
+
 #[test]
 fn the_documents_list_the_shipped_scenarios() {
     let listed = [
         ("hot_key", "One key takes a third of the traffic"),
         ("on_demand_ramp", "A launch outruns on-demand capacity"),
+        ("rebalance_storm", "One pod in a restart loop stops a whole consumer group"),
+        ("zk_quorum_loss", "ZooKeeper loses its majority and nobody notices"),
     ];
     for shipped in SHIPPED {
         let line = listed.iter().find(|(name, _)| *name == shipped.name);
@@ -146,6 +166,20 @@ fn is_id(word: &str) -> bool {
     }
 }
 
+/// The ids of one family from the first to the last.
+fn between(first: &str, last: &str) -> Vec<String> {
+    let trim = |it: &str| it.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned();
+    let (first, last) = (trim(first), trim(last));
+    let parts = first.rsplit_once('-').zip(last.rsplit_once('-'));
+    let Some(((family, from), (of_last, to))) = parts.filter(|(a, b)| a.0 == b.0) else {
+        return Vec::new();
+    };
+    debug_assert_eq!(family, of_last);
+    let numbers = from.parse::<u32>().ok().zip(to.parse::<u32>().ok());
+    let numbers = numbers.map_or(0..=0, |(from, to)| from..=to);
+    numbers.filter(|_| is_id(&first)).map(|number| format!("{family}-{number}")).collect()
+}
+
 #[test]
 fn cited_ids_resolve_and_facts_are_cited() {
     let rows = |of: &str| -> BTreeSet<String> {
@@ -162,6 +196,11 @@ fn cited_ids_resolve_and_facts_are_cited() {
             let resolves = facts.contains(word) || decisions.contains(word);
             assert!(resolves, "{name} cites {word}: no such row in docs/");
             cited.extend(Some(word.to_owned()).filter(|_| !name.ends_with(".md")));
+        }
+        // `K-ZK-1 to K-ZK-7` cites what lies between as well.
+        let words: Vec<&str> = text.split_whitespace().collect();
+        for three in words.windows(3).filter(|it| it[1] == "to" && !name.ends_with(".md")) {
+            cited.extend(between(three[0], three[2]));
         }
     }
     let idle: Vec<_> = facts.difference(&cited).collect();

@@ -15,7 +15,7 @@ use scenarios::{Bound, Loaded, Op, Outcome, SHIPPED, Shipped, Verdict};
 use sim_core::result::{RunResult, Value};
 
 /// What a person would check, in the order of the story.
-const METRICS: [&str; 16] = [
+const METRICS: [&str; 21] = [
     "records_offered",
     "records_accepted",
     "throttled_ratio",
@@ -30,6 +30,11 @@ const METRICS: [&str; 16] = [
     "e2e_latency_ms_p50",
     "e2e_latency_ms_p99",
     "consume_paused_s",
+    "partition_paused_s",
+    "partition_unavailable_s",
+    "leader_elections",
+    "isr_shrinks",
+    "rebalances",
     "shards_max",
     "cost_usd_per_month",
 ];

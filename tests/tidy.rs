@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&str] = &[
     "engine hash",
     "config flow result",
-    "blame ledger metrics service workload",
+    "blame ledger metrics order service workload",
     "kafka kinesis",
     "world",
     "summary",

@@ -26,6 +26,7 @@ pub fn number(number: f64, unit: Unit) -> String {
         Unit::Count => plain(number),
         Unit::Ratio => percent(number),
         Unit::Seconds => duration(number),
+        Unit::PartitionSeconds => partition_seconds(number),
         Unit::Millis => duration(number / 1e3),
         Unit::Bytes => bytes(number),
         Unit::Usd => usd(number),
@@ -87,6 +88,23 @@ pub fn duration(seconds: f64) -> String {
             format!("{sign}{}h {:02}m", whole / 3_600, whole % 3_600 / 60)
         }
     }
+}
+
+/// Seconds summed over partitions: `1,988 partition-s`. Never in minutes: `33m 08s` would read as a
+/// time that somebody waited.
+#[must_use]
+pub fn partition_seconds(seconds: f64) -> String {
+    if !seconds.is_finite() {
+        return NEVER.to_owned();
+    }
+    let number = match seconds {
+        0.0 => "0".to_owned(),
+        _ if seconds < 0.1 => "<0.1".to_owned(),
+        _ if seconds < 99.95 => format!("{seconds:.1}"),
+        _ if seconds < 99_999.5 => grouped(to_u64(seconds.round())),
+        _ => compact(seconds),
+    };
+    format!("{number} partition-s")
 }
 
 /// Bytes in powers of ten: `1.23 GB`.
@@ -224,6 +242,20 @@ mod tests {
             (f64::INFINITY, "never"),
         ] {
             assert_eq!(duration(seconds), text, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn seconds_of_partitions_never_read_as_a_time() {
+        for (seconds, text) in [
+            (0.0, "0 partition-s"),
+            (0.04, "<0.1 partition-s"),
+            (61.9, "61.9 partition-s"),
+            (1_988.2, "1,988 partition-s"),
+            (123_456.0, "123k partition-s"),
+            (f64::INFINITY, "never"),
+        ] {
+            assert_eq!(number(seconds, Unit::PartitionSeconds), text, "{seconds}");
         }
     }
 

@@ -3,7 +3,7 @@
 
 use crate::units::{ByteRate, Bytes, Dur};
 
-use crate::schema::RecordSize;
+use crate::schema::{Placed, RecordSize};
 
 /// A number that people recognise; any would do.
 pub(crate) const fn seed() -> u64 {
@@ -66,4 +66,69 @@ pub(crate) const fn day() -> Dur {
 /// Assumption: the size that AWS's own sizing examples use.
 pub(crate) const fn record_size() -> RecordSize {
     RecordSize::Fixed(Bytes(1 << 10))
+}
+
+/// A cluster of one zone, unless it says otherwise.
+pub(crate) fn zones() -> Vec<String> {
+    vec!["a".to_owned()]
+}
+
+/// The least that survives the loss of one: brokers and nodes of a quorum.
+pub(crate) const fn three() -> Placed {
+    Placed::Count(3)
+}
+
+/// K-DSK-1: what a gp3 volume has without paying more.
+pub(crate) const fn gp3_throughput() -> ByteRate {
+    ByteRate(125 << 20)
+}
+
+/// Assumption: 10 Gbit/s.
+pub(crate) const fn network() -> ByteRate {
+    ByteRate(1_250_000_000)
+}
+
+/// Assumption: half of a machine with 32 GiB.
+pub(crate) const fn page_cache() -> Bytes {
+    Bytes(16 << 30)
+}
+
+/// Assumption.
+pub(crate) const fn rtt_in_zone() -> Dur {
+    Dur(500_000)
+}
+
+/// Assumption: availability zones of one region.
+pub(crate) const fn rtt_across_zones() -> Dur {
+    Dur(1_500_000)
+}
+
+/// Assumption.
+pub(crate) const fn request_time() -> Dur {
+    Dur(100_000)
+}
+
+/// V-61: 1,000 partitions with data add 20 ms to a fetch cycle.
+pub(crate) const fn fetch_time_per_partition() -> Dur {
+    Dur(20_000)
+}
+
+/// Assumption.
+pub(crate) const fn broker_start_time() -> Dur {
+    Dur::secs(10)
+}
+
+/// V-79: the default of Linux.
+pub(crate) const fn max_map_count() -> u32 {
+    65_530
+}
+
+/// Assumption: a JVM and its application.
+pub(crate) const fn member_start_time() -> Dur {
+    Dur::secs(5)
+}
+
+/// Assumption.
+pub(crate) const fn restore_rate() -> ByteRate {
+    ByteRate(50_000_000)
 }

@@ -107,7 +107,9 @@ impl<'t> MetricPath<'t> {
 /// # Errors
 /// What the unit looks like.
 pub fn read_bound(unit: Unit, bound: &ConfigValue) -> Result<f64, String> {
-    if bound.as_text() == Some("never") && matches!(unit, Unit::Seconds | Unit::Millis) {
+    if bound.as_text() == Some("never")
+        && matches!(unit, Unit::Seconds | Unit::PartitionSeconds | Unit::Millis)
+    {
         return Ok(f64::INFINITY);
     }
     let text = bound.as_text();
@@ -118,7 +120,7 @@ pub fn read_bound(unit: Unit, bound: &ConfigValue) -> Result<f64, String> {
             .and_then(percent_of_text)
             .and_then(|millionths| u64::try_from(millionths).ok())
             .map(|millionths| as_f64(millionths) / 1e6),
-        Unit::Seconds => time().map(|nanos| nanos / 1e9),
+        Unit::Seconds | Unit::PartitionSeconds => time().map(|nanos| nanos / 1e9),
         Unit::Millis => time().map(|nanos| nanos / 1e6),
         Unit::Bytes => text.and_then(|it| Bytes::read(it).ok()).map(|it| as_f64(it.0)),
         Unit::Usd => text
@@ -130,7 +132,7 @@ pub fn read_bound(unit: Unit, bound: &ConfigValue) -> Result<f64, String> {
         let example = match unit {
             Unit::Count => "a bare count such as 100",
             Unit::Ratio => "a share such as \"25%\"",
-            Unit::Seconds => "a duration such as \"60s\", or \"never\"",
+            Unit::Seconds | Unit::PartitionSeconds => "a duration such as \"60s\", or \"never\"",
             Unit::Millis => "a duration such as \"150ms\", or \"never\"",
             Unit::Bytes => "a size such as \"10MiB\"",
             Unit::Usd => "an amount such as \"$12.50\"",

@@ -13,7 +13,7 @@
 //! | File | Does |
 //! |---|---|
 //! | [`schema`], [`units`], `defaults` | what a scenario says, in which words, and what it may leave out |
-//! | [`knobs`] | configuration of real libraries under real names |
+//! | [`knobs`], `effective` | configuration of real libraries under real names, and what follows from it |
 //! | `source`, [`span`], `read` | from text to a scenario, all structural problems in one pass |
 //! | [`check`], `timeline`, `names`, [`expect`] | what a well-formed scenario may still get wrong |
 //! | [`tree`], [`path`] | any field by its path: mitigations, `--set`, sweeps |
@@ -24,6 +24,7 @@
 pub mod check;
 mod defaults;
 pub mod diagnostics;
+mod effective;
 pub mod expect;
 pub mod knobs;
 pub mod load;

@@ -1,6 +1,6 @@
 //! Names that a file defines, for references to be held against.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::root;
 use crate::path::Path;
@@ -33,6 +33,17 @@ impl Section {
         self.names.iter().map(String::as_str)
     }
 
+    /// Adds what stands in the file at a path, whether or not it could be read.
+    fn read_from(&mut self, scan: &Scan, unread: &[Path], path: &Path) {
+        self.unread |= unread.contains(path);
+        let found = scan.find(path);
+        if let Kind::Map(entries) = &found.node.kind
+            && found.depth == path.0.len()
+        {
+            self.names.extend(entries.iter().map(|it| it.key.clone()));
+        }
+    }
+
     fn include(&mut self, other: &Self) {
         self.names.extend(other.names.iter().cloned());
         self.unread |= other.unread;
@@ -46,6 +57,10 @@ pub(crate) struct Names {
     pub(crate) producers: Section,
     pub(crate) consumers: Section,
     pub(crate) sinks: Section,
+    /// Topics of each cluster.
+    pub(crate) topics: BTreeMap<String, Section>,
+    /// What stands in the file and could not be read.
+    pub(crate) unread: Vec<Path>,
     /// `baseline` and the mitigations.
     pub(crate) runs: Section,
 }
@@ -54,17 +69,31 @@ impl Names {
     pub(crate) fn of(scenario: &Scenario) -> Self {
         let mut runs = Section::of(&scenario.mitigations);
         runs.names.insert("baseline".to_owned());
+        let clusters = scenario.systems.iter();
+        let clusters = clusters.filter_map(|(name, it)| Some((name, it.as_kafka()?)));
         Self {
             systems: Section::of(&scenario.systems),
             producers: Section::of(&scenario.producers),
             consumers: Section::of(&scenario.consumers),
             sinks: Section::of(&scenario.sinks),
+            topics: clusters.map(|(name, it)| (name.clone(), Section::of(&it.topics))).collect(),
+            unread: Vec::new(),
             runs,
         }
     }
 
+    /// Whether what a path holds is known, or left to a default because it could not be read.
+    pub(crate) fn is_read(&self, path: &Path) -> bool {
+        !self.unread.iter().any(|it| it.is_within(path))
+    }
+
     /// Also what stands in a file but could not be read.
     pub(crate) fn with_unread(mut self, scan: &Scan, unread: &[Path]) -> Self {
+        self.unread = unread.to_vec();
+        for (cluster, section) in &mut self.topics {
+            let path = root("systems").name(cluster).name("topics");
+            section.read_from(scan, unread, &path);
+        }
         for (name, section) in [
             ("systems", &mut self.systems),
             ("producers", &mut self.producers),
@@ -72,14 +101,7 @@ impl Names {
             ("sinks", &mut self.sinks),
             ("mitigations", &mut self.runs),
         ] {
-            let path = root(name);
-            section.unread |= unread.contains(&path);
-            let found = scan.find(&path);
-            if let Kind::Map(entries) = &found.node.kind
-                && found.depth == 1
-            {
-                section.names.extend(entries.iter().map(|it| it.key.clone()));
-            }
+            section.read_from(scan, unread, &root(name));
         }
         self
     }
@@ -89,6 +111,12 @@ impl Names {
         self.producers.include(&other.producers);
         self.consumers.include(&other.consumers);
         self.sinks.include(&other.sinks);
+        self.unread.clone_from(&other.unread);
+        for (cluster, topics) in &mut self.topics {
+            if let Some(of_file) = other.topics.get(cluster) {
+                topics.include(of_file);
+            }
+        }
         self.runs.include(&other.runs);
     }
 }

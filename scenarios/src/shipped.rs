@@ -15,6 +15,8 @@ pub struct Shipped {
 pub const SHIPPED: &[Shipped] = &[
     Shipped { name: "hot_key", text: include_str!("../hot_key.ron") },
     Shipped { name: "on_demand_ramp", text: include_str!("../on_demand_ramp.ron") },
+    Shipped { name: "rebalance_storm", text: include_str!("../rebalance_storm.ron") },
+    Shipped { name: "zk_quorum_loss", text: include_str!("../zk_quorum_loss.ron") },
 ];
 
 /// A commented scenario to start from.

@@ -5,7 +5,7 @@
 //! | `rate: "6000/s"` | `rate: Constant("6000/s")` |
 //! | `record_size: "1KiB"` | `record_size: Fixed("1KiB")` |
 //! | `service_time: "300us"` | `service_time: Fixed("300us")` |
-//! | `OnDemand`, `Kpl`, `Sdk` | `OnDemand()`, `Kpl()`, `Sdk()` |
+//! | `OnDemand`, `Kpl`, `Sdk`, `Kafka`, `ZooKeeper`, `KRaft`, `Gp3` | `OnDemand()` and so on |
 //!
 //! Plain serde derives cannot take text or a variant in one place, and `untagged` would cost every
 //! error its position (decision D-2). Writing out keeps both; positions are mapped back.
@@ -17,7 +17,8 @@ use crate::path::{Path, Step};
 use crate::span::{Kind, Scan};
 
 /// Variants whose fields all have defaults: they may stand without parentheses.
-pub(crate) const BARE_VARIANTS: [&str; 3] = ["OnDemand", "Kpl", "Sdk"];
+pub(crate) const BARE_VARIANTS: [&str; 7] =
+    ["OnDemand", "Kpl", "Sdk", "Kafka", "ZooKeeper", "KRaft", "Gp3"];
 
 /// The options of `ron` with which every text of a scenario is read.
 #[must_use]

@@ -1,8 +1,9 @@
 //! Checks of what is planned: targets, instants, durations, shares.
 
-use crate::check::{Checker, MAX_SHARDS, MAX_TIMELINE, MAX_WORKERS, root};
+use crate::check::{Checker, MAX_PARTITIONS, MAX_SHARDS, MAX_TIMELINE, MAX_WORKERS, root};
+use crate::effective::{cluster, quorum_places};
 use crate::path::Path;
-use crate::schema::{Consumer, Happening, Planned, Scenario};
+use crate::schema::{Happening, Kafka, Planned, Scenario};
 use crate::units::{ByteRate, Dur, Share};
 
 /// Greatest warm throughput (N-C-10).
@@ -13,6 +14,7 @@ enum Target<'s> {
     Stream(&'s str),
     Producer(&'s str),
     Consumer(&'s str),
+    Cluster(&'s str),
 }
 
 impl Happening {
@@ -27,7 +29,13 @@ impl Happening {
             | Self::PauseWorkers { .. }
             | Self::ThrottleApi { .. }
             | Self::ExpireIterators { .. }
-            | Self::LoseAnswers { .. } => false,
+            | Self::LoseAnswers { .. }
+            | Self::RestartLoop { .. }
+            | Self::KillBrokers { .. }
+            | Self::PauseBrokers { .. }
+            | Self::CutZone { .. }
+            | Self::SlowDisks { .. }
+            | Self::KillQuorumNodes { .. } => false,
             Self::SplitShard { .. }
             | Self::SplitHottestShard(_)
             | Self::MergeShards { .. }
@@ -35,13 +43,17 @@ impl Happening {
             | Self::SwitchMode(..)
             | Self::WarmThroughput { .. }
             | Self::AddWorkers { .. }
-            | Self::StopWorkers { .. } => true,
+            | Self::StopWorkers { .. }
+            | Self::RollingRestart { .. }
+            | Self::StopBrokers { .. }
+            | Self::AddPartitions { .. }
+            | Self::ElectUnclean { .. } => true,
         }
     }
 
-    /// Whether `for` means something: all faults last, and so does a deploy.
+    /// Whether `for` means something: all faults last, and so does a stop.
     fn may_last(&self) -> bool {
-        !self.is_action() || matches!(self, Self::StopWorkers { .. })
+        !self.is_action() || matches!(self, Self::StopWorkers { .. } | Self::StopBrokers { .. })
     }
 
     /// The target, and its step in a path.
@@ -54,6 +66,8 @@ impl Happening {
             | Self::KillWorkers { consumer, .. }
             | Self::PauseWorkers { consumer, .. }
             | Self::AddWorkers { consumer, .. }
+            | Self::RestartLoop { consumer, .. }
+            | Self::RollingRestart { consumer, .. }
             | Self::StopWorkers { consumer, .. } => (Target::Consumer(consumer), Some("consumer")),
             Self::ThrottleApi { stream, .. }
             | Self::ExpireIterators { stream, .. }
@@ -62,6 +76,14 @@ impl Happening {
             | Self::MergeShards { stream, .. }
             | Self::UpdateShardCount { stream, .. }
             | Self::WarmThroughput { stream, .. } => (Target::Stream(stream), Some("stream")),
+            Self::KillBrokers { cluster, .. }
+            | Self::PauseBrokers { cluster, .. }
+            | Self::CutZone { cluster, .. }
+            | Self::SlowDisks { cluster, .. }
+            | Self::KillQuorumNodes { cluster, .. }
+            | Self::StopBrokers { cluster, .. }
+            | Self::AddPartitions { cluster, .. }
+            | Self::ElectUnclean { cluster, .. } => (Target::Cluster(cluster), Some("cluster")),
             Self::SplitHottestShard(stream) | Self::SwitchMode(stream, _) => {
                 (Target::Stream(stream), None)
             }
@@ -81,7 +103,9 @@ pub(crate) fn check(checker: &mut Checker<'_>) {
     for (index, planned) in scenario.timeline.iter().enumerate() {
         let path = root("timeline").index(index);
         entry(checker, &path, planned);
+        target(checker, &path.name("what"), &planned.what);
         happening(checker, &path.name("what"), &planned.what);
+        of_cluster(checker, &path.name("what"), planned);
         hot_shares(checker, &path, index);
     }
 }
@@ -107,7 +131,7 @@ fn entry(checker: &mut Checker<'_>, path: &Path, planned: &Planned) {
     }
 }
 
-fn happening(checker: &mut Checker<'_>, path: &Path, what: &Happening) {
+fn target(checker: &mut Checker<'_>, path: &Path, what: &Happening) {
     let names = checker.names;
     let (target, step) = what.target();
     let at = match (step, what) {
@@ -116,10 +140,23 @@ fn happening(checker: &mut Checker<'_>, path: &Path, what: &Happening) {
         (None, _) => path.clone(),
     };
     match target {
-        Target::Stream(name) => checker.reference(at, name, "system", &names.systems),
+        Target::Stream(name) => {
+            checker.reference(at.clone(), name, "system", &names.systems);
+            checker.stream_reference(at, name);
+        }
+        Target::Cluster(name) => {
+            checker.reference(at.clone(), name, "system", &names.systems);
+            let system = checker.scenario.systems.get(name);
+            if system.is_some_and(|it| it.as_kinesis().is_some()) {
+                checker.error(at, format!("`{name}` is a Kinesis stream, not a Kafka cluster"));
+            }
+        }
         Target::Producer(name) => checker.reference(at, name, "producer", &names.producers),
         Target::Consumer(name) => checker.reference(at, name, "consumer", &names.consumers),
     }
+}
+
+fn happening(checker: &mut Checker<'_>, path: &Path, what: &Happening) {
     match what {
         Happening::HotKey { key, share, .. } => {
             checker.key(path.name("key"), key);
@@ -139,9 +176,20 @@ fn happening(checker: &mut Checker<'_>, path: &Path, what: &Happening) {
         }
         Happening::KillWorkers { consumer, workers }
         | Happening::PauseWorkers { consumer, workers }
+        | Happening::RestartLoop { consumer, workers, .. }
         | Happening::StopWorkers { consumer, workers } => {
             let most = workers_of(checker.scenario, consumer);
             checker.range(path.name("workers"), *workers, 1, most);
+            if let Happening::RestartLoop { up, down, .. } = what {
+                let end = checker.scenario.duration;
+                checker.range(path.name("up"), *up, Dur::millis(1), end);
+                checker.range(path.name("down"), *down, Dur::millis(1), end);
+            }
+        }
+        Happening::RollingRestart { down, gap, .. } => {
+            let end = checker.scenario.duration;
+            checker.range(path.name("down"), *down, Dur(0), end);
+            checker.range(path.name("gap"), *gap, Dur(0), end);
         }
         Happening::AddWorkers { workers, .. } => {
             checker.range(path.name("workers"), *workers, 1, MAX_WORKERS);
@@ -159,8 +207,90 @@ fn happening(checker: &mut Checker<'_>, path: &Path, what: &Happening) {
         Happening::WarmThroughput { throughput, .. } => {
             checker.range(path.name("throughput"), *throughput, ByteRate(1), MAX_WARM);
         }
-        Happening::SplitShard { .. } | Happening::SplitHottestShard(_) => {}
+        Happening::SplitShard { .. }
+        | Happening::SplitHottestShard(_)
+        | Happening::KillBrokers { .. }
+        | Happening::PauseBrokers { .. }
+        | Happening::CutZone { .. }
+        | Happening::SlowDisks { .. }
+        | Happening::KillQuorumNodes { .. }
+        | Happening::StopBrokers { .. }
+        | Happening::AddPartitions { .. }
+        | Happening::ElectUnclean { .. } => {}
     }
+}
+
+/// What is about a cluster: its brokers, nodes, zones and topics must be there.
+fn of_cluster(checker: &mut Checker<'_>, path: &Path, planned: &Planned) {
+    let (Target::Cluster(name), _) = planned.what.target() else {
+        return;
+    };
+    let Some(kafka) = cluster(checker.scenario, name) else {
+        return;
+    };
+    if let Happening::KillBrokers { brokers, .. }
+    | Happening::PauseBrokers { brokers, .. }
+    | Happening::StopBrokers { brokers, .. }
+    | Happening::SlowDisks { brokers, .. } = &planned.what
+    {
+        let is_read = checker.names.is_read(&root("systems").name(name).name("brokers"));
+        let count = if is_read { kafka.brokers.count() } else { 0 };
+        checker.machines_of(&path.name("brokers"), brokers, count, "broker");
+    }
+    if let Happening::SlowDisks { factor, .. } = &planned.what
+        && factor.0 <= 1_000_000
+    {
+        checker.error(path.name("factor"), "a factor of 1 or less is not slow".to_owned());
+    }
+    if let Happening::KillQuorumNodes { nodes, .. } = &planned.what {
+        let is_read = checker.names.is_read(&root("systems").name(name).name("quorum"));
+        let count = if is_read { quorum_places(kafka).len() } else { 0 };
+        checker.machines_of(&path.name("nodes"), nodes, count, "node");
+    }
+    if let Happening::CutZone { zone, .. } = &planned.what {
+        checker.zone(path.name("zone"), zone, name, kafka);
+    }
+    if let Happening::AddPartitions { topic, .. } | Happening::ElectUnclean { topic, .. } =
+        &planned.what
+        && let Some(topics) = checker.names.topics.get(name)
+    {
+        checker.reference(path.name("topic"), topic, "topic", topics);
+    }
+    if let Happening::AddPartitions { topic, total, .. } = &planned.what
+        && let Some(before) = partitions_before(checker.scenario, planned, name, kafka, topic)
+    {
+        let (total, most) = (u64::from(*total), MAX_PARTITIONS);
+        if total <= u64::from(before) {
+            let message = format!(
+                "the topic currently has {before} partition(s); {total} would not be an increase"
+            );
+            checker.error(path.name("total"), message);
+        } else if total > most {
+            let message = format!("{total} partitions are beyond the limit of {most}");
+            checker.error(path.name("total"), message);
+        }
+    }
+}
+
+/// Partitions that a topic has when something about it is due.
+fn partitions_before(
+    scenario: &Scenario,
+    planned: &Planned,
+    name: &str,
+    kafka: &Kafka,
+    topic: &str,
+) -> Option<u32> {
+    let mut before = kafka.topics.get(topic)?.partitions;
+    for other in scenario.timeline.iter().take_while(|it| !std::ptr::eq(*it, planned)) {
+        if let Happening::AddPartitions { cluster, topic: of, total } = &other.what
+            && cluster == name
+            && of == topic
+            && other.at <= planned.at
+        {
+            before = before.max(*total);
+        }
+    }
+    Some(before)
 }
 
 fn some(checker: &mut Checker<'_>, path: &Path, share: Share) {
@@ -171,10 +301,10 @@ fn some(checker: &mut Checker<'_>, path: &Path, share: Share) {
 
 /// Workers that a consumer has at most: at the start, and what actions add.
 fn workers_of(scenario: &Scenario, name: &str) -> u32 {
-    let Some(Consumer::Kcl(kcl)) = scenario.consumers.get(name) else {
+    let Some(consumer) = scenario.consumers.get(name) else {
         return MAX_WORKERS;
     };
-    let mut most = kcl.workers;
+    let mut most = consumer.workers();
     for planned in &scenario.timeline {
         if let Happening::AddWorkers { consumer, workers } = &planned.what
             && consumer == name

@@ -5,11 +5,14 @@
 //! out of a path; naming another one replaces it. In the maps `config` and `hot_keys` all that
 //! follows is one key.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
+use crate::effective::{client, quorum};
 use crate::nearest;
 use crate::path::{KEY_MAPS, Path, Step, parse_path};
-use crate::schema::Scenario;
+use crate::schema::{Scenario, System};
 use crate::source::{BARE_VARIANTS, short_for};
 use crate::span::{Kind, Node, plain_text, scan};
 use crate::units::shortened;
@@ -43,7 +46,7 @@ pub enum SetError {
 pub fn set(scenario: &Scenario, path: &str, text: &str) -> Result<(Scenario, Path), SetError> {
     let wrong_path = |(message, help)| SetError::Path { message, help };
     let path = parse_path(path).map_err(|message| wrong_path((message, None)))?;
-    let tree = to_tree(scenario);
+    let tree = to_tree(&with_defaults(scenario, &path));
     let mut first_error = None;
     let mut plain = Path::default();
     for candidate in all_candidates(&tree, &path, text) {
@@ -62,6 +65,31 @@ pub fn set(scenario: &Scenario, path: &str, text: &str) -> Result<(Scenario, Pat
     Err(SetError::Value {
         message: format!("`{plain}` cannot be {}: {}", quoted(text), friendly(&message)),
     })
+}
+
+/// The scenario with what a path leads into, where the file leaves a whole variant to a default.
+fn with_defaults<'s>(scenario: &'s Scenario, path: &Path) -> Cow<'s, Scenario> {
+    let names = path.0.iter().map(|step| match step {
+        Step::Name(name) => name.as_str(),
+        Step::Index(_) => "",
+    });
+    let names: Vec<&str> = names.collect();
+    let [section, member, inner @ .., _] = names.as_slice() else {
+        return Cow::Borrowed(scenario);
+    };
+    let mut filled = Cow::Borrowed(scenario);
+    if *section == "producers" && inner.contains(&"client") {
+        let client = scenario.producers.get(*member).map(|it| client(scenario, it).into_owned());
+        if let Some(producer) = filled.to_mut().producers.get_mut(*member) {
+            producer.client = client;
+        }
+    } else if *section == "systems"
+        && inner.contains(&"quorum")
+        && let Some(System::Kafka(kafka)) = filled.to_mut().systems.get_mut(*member)
+    {
+        kafka.quorum = Some(quorum(kafka).into_owned());
+    }
+    filled
 }
 
 fn quoted(text: &str) -> String {
@@ -288,6 +316,7 @@ fn nearest_paths<'a>(wanted: &str, paths: &'a [String]) -> Vec<&'a str> {
 fn is_name_map(at: &Path) -> bool {
     match at.0.as_slice() {
         [Step::Name(only)] => NAME_MAPS.contains(&only.as_str()),
+        [Step::Name(section), _, Step::Name(field)] if field == "topics" => section == "systems",
         _ => is_key_map(at),
     }
 }
@@ -425,7 +454,7 @@ fn collect_inside(value: &Value, at: &Path, visit: &mut dyn FnMut(&Path, &Value)
 mod tests {
     use super::*;
     use crate::read::parse;
-    use crate::schema::{Capacity, Client, Keys, RateShape, System};
+    use crate::schema::{Capacity, Client, Keys, RateShape};
 
     fn scenario() -> Scenario {
         parse(include_str!("../tests/hot_key.ron")).scenario.unwrap()
@@ -436,8 +465,7 @@ mod tests {
     }
 
     fn capacity(scenario: &Scenario) -> &Capacity {
-        let System::Kinesis(kinesis) = &scenario.systems["clicks"];
-        &kinesis.capacity
+        &scenario.systems["clicks"].as_kinesis().unwrap().capacity
     }
 
     fn why(path: &str, text: &str) -> String {
@@ -511,7 +539,7 @@ mod tests {
         let text = "(to: \"clicks\", rate: \"9000/s\", client: Sdk)";
         let web = &changed("producers.web", text).producers["web"];
         assert_eq!(web.rate, rate);
-        assert!(matches!(web.client, Client::Sdk(_)));
+        assert!(matches!(web.client, Some(Client::Sdk(_))));
     }
 
     #[test]
@@ -520,10 +548,8 @@ mod tests {
         let path = "consumers.profiles.service_time";
         let (longer, _) = set(&exponential, path, "2ms").unwrap();
         let (fixed, _) = set(&exponential, path, "Fixed(\"2ms\")").unwrap();
-        let time = |scenario: &Scenario| {
-            let crate::schema::Consumer::Kcl(kcl) = &scenario.consumers["profiles"];
-            kcl.service_time
-        };
+        let time =
+            |scenario: &Scenario| scenario.consumers["profiles"].as_kcl().unwrap().service_time;
         let two = "2ms".parse().unwrap();
         assert_eq!(time(&longer), crate::schema::ServiceTime::Exponential(two));
         assert_eq!(time(&fixed), crate::schema::ServiceTime::Fixed(two));
@@ -537,12 +563,12 @@ mod tests {
     fn a_value_may_be_a_whole_struct_in_the_language_of_the_file() {
         let text = "Sdk(retry_failed: (attempts: 10, base: \"100ms\", ceiling: \"5s\"))";
         let web = &changed("producers.web.client", text).producers["web"];
-        let Client::Sdk(sdk) = &web.client else {
+        let Some(Client::Sdk(sdk)) = &web.client else {
             panic!("still the KPL");
         };
         assert_eq!(sdk.retry_failed.as_ref().map(|retry| retry.attempts), Some(10));
         let none = changed("producers.web.client", "Sdk(retry_failed: None)");
-        let Client::Sdk(sdk) = &none.producers["web"].client else {
+        let Some(Client::Sdk(sdk)) = &none.producers["web"].client else {
             panic!("still the KPL");
         };
         assert_eq!(sdk.retry_failed, None);
@@ -551,7 +577,7 @@ mod tests {
     #[test]
     fn all_after_config_is_one_key() {
         let scenario = changed("producers.web.client.config.a.dotted.key", "7");
-        let Client::Kpl(kpl) = &scenario.producers["web"].client else {
+        let Some(Client::Kpl(kpl)) = &scenario.producers["web"].client else {
             panic!("no KPL");
         };
         assert_eq!(kpl.config["a.dotted.key"].to_string(), "7");

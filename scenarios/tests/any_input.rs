@@ -4,8 +4,9 @@
 use proptest::prelude::*;
 use scenarios::{load_bytes, schema::Scenario};
 
-const GOOD: [&str; 3] = [
+const GOOD: [&str; 4] = [
     include_str!("hot_key.ron"),
+    include_str!("orders.ron"),
     include_str!("../on_demand_ramp.ron"),
     include_str!("../templates/new.ron"),
 ];

@@ -19,12 +19,25 @@ pub enum Cause {
     ClientBacklog,
     /// Attempts refused for want of throughput, and what followed until the next attempt.
     Throttled,
+    /// Attempts at a leader that was not there, and what followed until the next attempt; or, for
+    /// stored records, that their partition has no leader to read from.
+    LeaderUnavailable,
+    /// Attempts that failed for want of in-sync replicas, and what followed until the next attempt.
+    ReplicasMissing,
     /// The attempt that succeeded.
     Put,
+    /// Stored, and on its way to the other in-sync replicas.
+    Replication,
+    /// Stored, and invisible while a replica that it needs is dead, frozen or out.
+    WatermarkHeld,
     /// The owner is dead or frozen and nobody has noticed.
     OwnerDead,
     /// Nobody owns the partition, or the owner has not begun.
     LeaseGap,
+    /// The group is rebalancing, or the new owner has not begun.
+    Rebalance,
+    /// The owner restores its local state.
+    StateRestore,
     /// The reader's last fetch was refused.
     FetchThrottled,
     /// Behind a backlog that an interruption left.
@@ -38,13 +51,19 @@ pub enum Cause {
 }
 
 /// All causes, in the order in which a record can meet them.
-pub const CAUSES: [(Cause, &str); 11] = [
+pub const CAUSES: [(Cause, &str); 17] = [
     (Cause::ClientBatching, "client_batching"),
     (Cause::ClientBacklog, "client_backlog"),
     (Cause::Throttled, "throttled"),
+    (Cause::LeaderUnavailable, "leader_unavailable"),
+    (Cause::ReplicasMissing, "replicas_missing"),
     (Cause::Put, "put"),
+    (Cause::Replication, "replication"),
+    (Cause::WatermarkHeld, "watermark_held"),
     (Cause::OwnerDead, "owner_dead"),
     (Cause::LeaseGap, "lease_gap"),
+    (Cause::Rebalance, "rebalance"),
+    (Cause::StateRestore, "state_restore"),
     (Cause::FetchThrottled, "fetch_throttled"),
     (Cause::CatchUp, "catch_up"),
     (Cause::Capacity, "capacity"),

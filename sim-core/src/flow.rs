@@ -24,6 +24,9 @@ impl KeyClass {
     }
 }
 
+/// The partition of records that have no key and whose client chooses.
+pub const NO_PARTITION: u32 = u32::MAX;
+
 /// Records of one flow and key class, offered at one instant, even inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batch {

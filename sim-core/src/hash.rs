@@ -1,12 +1,13 @@
 //! Hash keys and the ranges that shards own. Apart from `kinesis`, because a workload needs to know
 //! where its keys fall and must not know streams.
 //!
-//! | Mechanism                                                        | Fact   |
-//! |------------------------------------------------------------------|--------|
-//! | a partition key's hash is its MD5, read as a big-endian integer  | N-W-2  |
-//! | CreateStream(n) cuts 0..2^128-1 into n ranges, the last one wider | N-W-3  |
-//! | SplitShard cuts a range in two, MergeShards joins neighbours     | N-C-3  |
-//! | UpdateShardCount aims at boundaries floor(i * 2^128 / n)         | N-V-6  |
+//! | Mechanism                                                         | Fact    |
+//! |-------------------------------------------------------------------|---------|
+//! | a partition key's hash is its MD5, read as a big-endian integer   | N-W-2   |
+//! | CreateStream(n) cuts 0..2^128-1 into n ranges, the last one wider | N-W-3   |
+//! | SplitShard cuts a range in two, MergeShards joins neighbours      | N-C-3   |
+//! | UpdateShardCount aims at boundaries floor(i * 2^128 / n)          | N-V-6   |
+//! | a Kafka key's hash is its murmur2; the partition is it mod n      | K-PRT-1 |
 
 use md5::{Digest, Md5};
 
@@ -23,6 +24,37 @@ pub struct HashRange {
 #[must_use]
 pub fn hash_key(partition_key: &str) -> u128 {
     u128::from_be_bytes(Md5::digest(partition_key.as_bytes()).into())
+}
+
+/// The murmur2 of a Kafka record's key (K-PRT-1); Java prints the same bits as a signed number.
+#[must_use]
+pub fn murmur2(key: &[u8]) -> u32 {
+    const SEED: u32 = 0x9747_b28c;
+    const M: u32 = 0x5bd1_e995;
+    const R: u32 = 24;
+    let mix = |k: u32| {
+        let k = k.wrapping_mul(M);
+        (k ^ (k >> R)).wrapping_mul(M)
+    };
+    // murmur2 knows lengths of 32 bits; Kafka's records are shorter.
+    let length = u32::try_from(key.len()).unwrap_or(u32::MAX);
+    let (words, tail) = key.as_chunks::<4>();
+    let mut hash = words
+        .iter()
+        .fold(SEED ^ length, |hash, &word| hash.wrapping_mul(M) ^ mix(u32::from_le_bytes(word)));
+    if !tail.is_empty() {
+        let little_endian = |word, &byte| (word << 8) | u32::from(byte);
+        hash = (hash ^ tail.iter().rev().fold(0, little_endian)).wrapping_mul(M);
+    }
+    hash = (hash ^ (hash >> 13)).wrapping_mul(M);
+    hash ^ (hash >> 15)
+}
+
+/// The partition of a keyed record in a topic of `partitions` partitions, at least one (K-PRT-1).
+#[must_use]
+pub fn kafka_partition(key: &str, partitions: u32) -> u32 {
+    // The sign is cut off, not the magnitude taken.
+    (murmur2(key.as_bytes()) & 0x7fff_ffff) % partitions.max(1)
 }
 
 /// The ranges of a stream created with `shards` shards (N-W-3); at least one.
@@ -123,6 +155,33 @@ mod tests {
                     create_ranges(count).iter().position(|range| range.contains(hash)).unwrap();
                 assert_eq!(owner, shard, "{key} among {count}");
             }
+        }
+    }
+
+    const K_VEC_1: [(&str, i32, [u32; 5]); 15] = [
+        ("", 275646681, [0, 3, 9, 25, 31]),
+        ("a", -1563381124, [1, 4, 4, 28, 24]),
+        ("21", -973932308, [0, 0, 0, 12, 40]),
+        ("foobar", -790332482, [0, 0, 6, 30, 16]),
+        ("abc", 479470107, [0, 3, 3, 27, 7]),
+        ("user-1", 1404122828, [2, 2, 8, 12, 28]),
+        ("user-2", -324981792, [2, 2, 8, 0, 6]),
+        ("user-42", 1459644460, [1, 4, 4, 12, 10]),
+        ("order-1000", 1995156302, [2, 2, 2, 14, 2]),
+        ("kafka", -798503068, [1, 4, 4, 4, 30]),
+        ("hello world", 1221641059, [1, 1, 7, 3, 9]),
+        ("a-little-bit-long-string", -985981536, [2, 2, 8, 0, 12]),
+        ("0", 971027396, [2, 2, 8, 4, 46]),
+        ("key", -1079937367, [1, 1, 1, 9, 31]),
+        ("é", 186971271, [0, 3, 3, 7, 21]),
+    ];
+
+    #[test]
+    fn k_vec_1_keys_hash_and_partition_as_kafkas_clients_do() {
+        for (key, hash, partitions) in K_VEC_1 {
+            assert_eq!(murmur2(key.as_bytes()).cast_signed(), hash, "{key}");
+            let of = |count| kafka_partition(key, count);
+            assert_eq!([3, 6, 12, 32, 50].map(of), partitions, "{key}");
         }
     }
 

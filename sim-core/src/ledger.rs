@@ -27,6 +27,8 @@ pub struct ProducerBook {
     pub stored: u64,
     /// Second copies stored.
     pub copies: u64,
+    /// Acknowledged, and gone otherwise than by retention.
+    pub lost: u64,
 }
 
 impl ProducerBook {
@@ -50,6 +52,8 @@ pub struct ConsumerBook {
     pub lost: u64,
     /// Of these: gone by retention, which a stream does not count as its own loss.
     pub expired: u64,
+    /// Of these: gone with a log's tail, which the system counts as its own loss.
+    pub lost_with_log: u64,
     /// Completed processings beyond the first.
     pub redelivered: u64,
     /// First deliveries after a later record of the same flow and key.
@@ -131,6 +135,13 @@ impl Ledger {
         }
     }
 
+    /// Records that the client had given up are stored after all.
+    pub fn regret(&mut self, producer: usize, records: u64) {
+        let book = &mut self.producers[producer];
+        book.refused -= records;
+        book.unconfirmed += records;
+    }
+
     /// A consumer completed the first processing of records.
     pub fn deliver(&mut self, consumer: usize, records: u64, bytes: u64) {
         let book = &mut self.consumers[consumer];
@@ -154,6 +165,56 @@ impl Ledger {
         book.lost += records;
         book.expired += records;
         debug_assert!(book.delivered + book.lost <= book.stored, "lost what is not stored");
+    }
+
+    /// A consumer skipped records that were still there.
+    pub fn skip(&mut self, consumer: usize, records: u64) {
+        let book = &mut self.consumers[consumer];
+        book.lost += records;
+        debug_assert!(book.delivered + book.lost <= book.stored, "lost what is not stored");
+    }
+
+    /// Acknowledged records are gone from the log.
+    pub fn lose_acknowledged(&mut self, producer: usize, records: u64) {
+        self.producers[producer].lost += records;
+    }
+
+    /// Records that a consumer had not processed are gone from the log, and were acknowledged or
+    /// processed by another one.
+    pub fn lose(&mut self, consumer: usize, records: u64) {
+        self.skip(consumer, records);
+        self.consumers[consumer].lost_with_log += records;
+    }
+
+    /// Records counted as accepted that are in no log: with acks=0 they never got there, else they
+    /// were cut while the answer was on its way.
+    pub fn lose_unstored(&mut self, producer: usize, readers: &[usize], records: u64) {
+        let book = &mut self.producers[producer];
+        book.stored += records;
+        book.lost += records;
+        debug_assert!(book.stored + book.refused <= book.offered, "lost what nobody offered");
+        for &consumer in readers {
+            self.consumers[consumer].stored += records;
+            self.lose(consumer, records);
+        }
+    }
+
+    /// Records that nobody was told of are gone from the log: the client holds them still.
+    pub fn unstore(&mut self, producer: usize, records: u64) {
+        self.producers[producer].stored -= records;
+    }
+
+    /// The same, and the client has given them up.
+    pub fn unstore_given_up(&mut self, producer: usize, records: u64) {
+        let book = &mut self.producers[producer];
+        book.stored -= records;
+        book.unconfirmed -= records;
+        book.refused += records;
+    }
+
+    /// The same as seen by a consumer, which had not processed them.
+    pub fn unstore_for(&mut self, consumer: usize, records: u64) {
+        self.consumers[consumer].stored -= records;
     }
 
     /// Compares the books with what the models hold (decision D-22).

@@ -11,6 +11,7 @@ pub mod kafka;
 pub mod kinesis;
 pub mod ledger;
 pub mod metrics;
+mod order;
 pub mod result;
 pub mod run;
 pub mod service;

@@ -2,6 +2,7 @@
 
 use crate::config::{Destination, Retrieval};
 use crate::engine::{NANOS_PER_SEC, SimTime};
+use crate::kafka::GroupResult;
 use crate::kinesis::price::Bill;
 use crate::ledger::{ConsumerBook, ProducerBook};
 use crate::metrics::latency::Latency;
@@ -23,6 +24,20 @@ pub(crate) fn result(mut world: World, series: Vec<Series>) -> RunResult {
     };
     for (index, producer) in world.config.producers.iter().enumerate() {
         result.producers.insert(producer.name.clone(), of_producer(&world, index));
+    }
+    for (index, cluster) in world.config.clusters.iter().enumerate() {
+        result.systems.insert(cluster.name.clone(), of_cluster(&world, index));
+    }
+    for (index, group) in world.config.groups.iter().enumerate() {
+        let name = &group.name;
+        let mut summary = of_group(&world, index);
+        let lag = series_of(&series, &format!("consumers.{name}.lag_seconds"));
+        summary.insert("lag_recovery_s".into(), recovery(lag, &marks, world.config.duration.0));
+        result.consumers.insert(name.clone(), summary);
+        let (cluster, place) = world.groups[index];
+        let blame = world.clusters[cluster].group_result(place).blame;
+        result.blame.insert(name.clone(), blame.longest());
+        result.blame_total.insert(name.clone(), blame.total());
     }
     for (index, stream) in world.config.streams.iter().enumerate() {
         result.systems.insert(stream.name.clone(), of_system(&world, index));
@@ -51,59 +66,122 @@ fn total(world: &World, series: &[Series], marks: &[Mark]) -> Summary {
     for (index, book) in world.ledger.producers.iter().enumerate() {
         add_producer(&mut producers, book);
         let (latency, longest) = world.producer_times(index);
-        produce.merge(latency);
+        produce.merge(&latency);
         unavailable = unavailable.max(longest.0);
     }
     put_producer(&mut summary, &producers, &produce, unavailable);
     let mut consumers = ConsumerBook::default();
     let mut latency = Latency::default();
-    for (book, app) in world.ledger.consumers.iter().zip(&world.apps) {
-        add_consumer(&mut consumers, book);
-        latency.merge(&app.latency);
-    }
+    world.ledger.consumers.iter().for_each(|book| add_consumer(&mut consumers, book));
+    world.apps.iter().for_each(|app| latency.merge(&app.latency));
+    groups(world).for_each(|group| latency.merge(group.latency));
     put_consumer(&mut summary, &consumers, &latency);
+    // What the system lost, and what consumers lost beside it (D-17).
+    count(&mut summary, "records_lost", producers.lost + consumers.lost - consumers.lost_with_log);
     let apps = &world.apps;
     let sum =
         |of: fn(&crate::kinesis::kcl::Counts) -> u64| apps.iter().map(|a| of(&a.counts)).sum();
     let max = |of: fn(&crate::kinesis::kcl::Counts) -> u64| {
         apps.iter().map(|a| of(&a.counts)).max().unwrap_or(0)
     };
-    count(&mut summary, "get_records_throttled", sum(|c| c.get_records_throttled));
-    count(&mut summary, "iterators_expired", sum(|c| c.iterators_expired));
-    count(&mut summary, "leases_taken", sum(|c| c.leases_taken));
+    if !world.streams.is_empty() {
+        count(&mut summary, "get_records_throttled", sum(|c| c.get_records_throttled));
+        count(&mut summary, "iterators_expired", sum(|c| c.iterators_expired));
+        count(&mut summary, "leases_taken", sum(|c| c.leases_taken));
+    }
     count(&mut summary, "lag_records_max", world.lag_records_max);
-    seconds(&mut summary, "lag_seconds_max", max(|c| c.lag_max.0));
-    seconds(&mut summary, "consume_paused_s", max(|c| c.paused_max.0));
-    seconds(&mut summary, "partition_paused_s", sum(|c| c.paused_total.0));
+    let lag_max = groups(world).map(|group| group.lag_max.0).max().unwrap_or(0);
+    seconds(&mut summary, "lag_seconds_max", max(|c| c.lag_max.0).max(lag_max));
+    let paused_max = groups(world).map(|group| group.paused_max.0).max().unwrap_or(0);
+    seconds(&mut summary, "consume_paused_s", max(|c| c.paused_max.0).max(paused_max));
+    let paused: u64 = groups(world).map(|group| group.paused_total.0).sum();
+    seconds(&mut summary, "partition_paused_s", sum(|c| c.paused_total.0) + paused);
+    if !world.clusters.is_empty() {
+        let end = SimTime(world.config.duration.0);
+        let mut all = crate::kafka::Counts::default();
+        world.clusters.iter().for_each(|cluster| all.add(&cluster.counts(end)));
+        put_cluster(&mut summary, &all);
+        let rebalances = groups(world).map(|group| group.rebalances).sum();
+        count(&mut summary, "rebalances", rebalances);
+    }
     let lag = series_of(series, "total.lag_seconds");
     summary.insert("lag_recovery_s".into(), recovery(lag, marks, world.config.duration.0));
-    let shards = world.streams.iter().map(|stream| u64::from(stream.shards_max)).max();
-    count(&mut summary, "shards_max", shards.unwrap_or(0));
-    let cost: f64 = (0..world.streams.len()).map(|index| cost_per_month(world, index)).sum();
-    summary.insert("cost_usd_per_month".into(), Value::Number(cost));
+    if !world.streams.is_empty() {
+        let shards = world.streams.iter().map(|stream| u64::from(stream.shards_max)).max();
+        count(&mut summary, "shards_max", shards.unwrap_or(0));
+        let cost: f64 = (0..world.streams.len()).map(|index| cost_per_month(world, index)).sum();
+        summary.insert("cost_usd_per_month".into(), Value::Number(cost));
+    }
+    summary
+}
+
+/// The results of all groups.
+fn groups(world: &World) -> impl Iterator<Item = GroupResult<'_>> {
+    world.groups.iter().map(|&(cluster, place)| world.clusters[cluster].group_result(place))
+}
+
+/// What writes into a system, together: its book, latency, and longest outage.
+fn into_system(
+    world: &World,
+    writes: impl Fn(Destination) -> bool,
+) -> (ProducerBook, Latency, u64) {
+    let mut book = ProducerBook::default();
+    let mut latency = Latency::default();
+    let mut unavailable = 0;
+    for (producer, config) in world.config.producers.iter().enumerate() {
+        if writes(config.to) {
+            add_producer(&mut book, &world.ledger.producers[producer]);
+            let (of_producer, longest) = world.producer_times(producer);
+            latency.merge(&of_producer);
+            unavailable = unavailable.max(longest.0);
+        }
+    }
+    (book, latency, unavailable)
+}
+
+fn of_cluster(world: &World, index: usize) -> Summary {
+    let mut summary = Summary::new();
+    let (book, latency, unavailable) = into_system(
+        world,
+        |to| matches!(to, Destination::Topic { cluster, .. } if cluster == index),
+    );
+    put_producer(&mut summary, &book, &latency, unavailable);
+    put_cluster(&mut summary, &world.clusters[index].counts(SimTime(world.config.duration.0)));
+    summary
+}
+
+fn put_cluster(summary: &mut Summary, counts: &crate::kafka::Counts) {
+    seconds(summary, "partition_unavailable_s", counts.unavailable.0);
+    count(summary, "leader_elections", counts.leader_elections);
+    count(summary, "unclean_elections", counts.unclean_elections);
+    count(summary, "isr_shrinks", counts.isr_shrinks);
+    count(summary, "isr_expands", counts.isr_expands);
+    count(summary, "under_replicated_max", counts.under_replicated_max);
+}
+
+fn of_group(world: &World, index: usize) -> Summary {
+    let mut summary = Summary::new();
+    let (cluster, place) = world.groups[index];
+    let group = world.clusters[cluster].group_result(place);
+    put_consumer(&mut summary, &world.ledger.consumers[group.index], group.latency);
+    count(&mut summary, "rebalances", group.rebalances);
+    count(&mut summary, "lag_records_max", group.lag_records_max);
+    seconds(&mut summary, "lag_seconds_max", group.lag_max.0);
+    seconds(&mut summary, "consume_paused_s", group.paused_max.0);
+    seconds(&mut summary, "partition_paused_s", group.paused_total.0);
     summary
 }
 
 fn of_producer(world: &World, index: usize) -> Summary {
     let mut summary = Summary::new();
     let (latency, unavailable) = world.producer_times(index);
-    put_producer(&mut summary, &world.ledger.producers[index], latency, unavailable.0);
+    put_producer(&mut summary, &world.ledger.producers[index], &latency, unavailable.0);
     summary
 }
 
 fn of_system(world: &World, index: usize) -> Summary {
     let mut summary = Summary::new();
-    let mut book = ProducerBook::default();
-    let mut latency = Latency::default();
-    let mut unavailable = 0;
-    for (producer, config) in world.config.producers.iter().enumerate() {
-        if config.to == Destination::Stream(index) {
-            add_producer(&mut book, &world.ledger.producers[producer]);
-            let (of_producer, longest) = world.producer_times(producer);
-            latency.merge(of_producer);
-            unavailable = unavailable.max(longest.0);
-        }
-    }
+    let (book, latency, unavailable) = into_system(world, |to| to == Destination::Stream(index));
     put_producer(&mut summary, &book, &latency, unavailable);
     count(&mut summary, "shards_max", u64::from(world.streams[index].shards_max));
     summary.insert("cost_usd_per_month".into(), Value::Number(cost_per_month(world, index)));
@@ -137,6 +215,7 @@ fn add_producer(sum: &mut ProducerBook, book: &ProducerBook) {
     sum.unconfirmed += book.unconfirmed;
     sum.stored += book.stored;
     sum.copies += book.copies;
+    sum.lost += book.lost;
 }
 
 fn add_consumer(sum: &mut ConsumerBook, book: &ConsumerBook) {
@@ -145,6 +224,7 @@ fn add_consumer(sum: &mut ConsumerBook, book: &ConsumerBook) {
     sum.delivered_bytes += book.delivered_bytes;
     sum.lost += book.lost;
     sum.expired += book.expired;
+    sum.lost_with_log += book.lost_with_log;
     sum.redelivered += book.redelivered;
     sum.reordered += book.reordered;
     sum.effects_duplicated += book.effects_duplicated;
@@ -157,7 +237,7 @@ fn put_producer(summary: &mut Summary, book: &ProducerBook, latency: &Latency, u
     summary.insert("throttled_ratio".into(), ratio(book.throttled, book.attempts));
     count(summary, "records_refused", book.refused);
     count(summary, "records_unconfirmed", book.unconfirmed);
-    count(summary, "records_lost", 0);
+    count(summary, "records_lost", book.lost);
     count(summary, "bytes_offered", book.offered_bytes);
     count(summary, "bytes_accepted", book.accepted_bytes);
     seconds(summary, "produce_unavailable_s", unavailable);

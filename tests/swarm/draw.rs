@@ -3,6 +3,7 @@
 use sim_core::config::*;
 use sim_core::engine::{RngStream, Rngs, SimDuration, SimTime};
 
+use super::kafka;
 use crate::bench::{millis, planned, secs};
 
 /// What is asked of a run beyond its invariants.
@@ -11,7 +12,7 @@ pub(crate) enum Mood {
     /// Anything goes: overload, faults to the end, readers that never come back.
     Wild,
     /// A third of the capacity is used, every fault ends by 180 s, and producers are silent from
-    /// 480 s of 700 s on: by the end everything must be read.
+    /// 480 s of 700 s on: by the end everything must be read, and everything in order.
     Calm,
 }
 
@@ -26,13 +27,22 @@ pub(crate) struct Case {
 const WORK: u64 = 60_000;
 const CALM_FAULTS_FROM_S: u64 = 20;
 const CALM_FAULTS_BY_S: u64 = 180;
-const CALM_SILENT_FROM_S: u64 = 480;
-const CALM_ENDS_S: u64 = 700;
+pub(super) const CALM_SILENT_FROM_S: u64 = 480;
+pub(super) const CALM_ENDS_S: u64 = 700;
 
-/// The world of a seed.
+/// The world of a seed: streams and clusters in turn, two seeds each.
 pub(crate) fn case(seed: u64) -> Case {
     let mood = if seed.is_multiple_of(3) { Mood::Calm } else { Mood::Wild };
-    let mut luck = Luck(Rngs::new(seed).stream("swarm"));
+    let luck = Luck(Rngs::new(seed).stream("swarm"));
+    let config = if seed % 4 < 2 {
+        world_of_streams(luck, seed, mood)
+    } else {
+        kafka::world_of_clusters(luck, seed, mood)
+    };
+    Case { config, mood }
+}
+
+fn world_of_streams(mut luck: Luck, seed: u64, mood: Mood) -> WorldConfig {
     let resolution = millis(luck.of(&[0, 1, 5, 20, 20, 100, 100, 250]));
     let mut config = WorldConfig {
         seed,
@@ -58,7 +68,7 @@ pub(crate) fn case(seed: u64) -> Case {
         let entry = luck.entry(&config, mood);
         config.timeline.push(entry);
     }
-    Case { config, mood }
+    config
 }
 
 /// As long as the budget of work allows, within 1 to 10 minutes.
@@ -107,29 +117,29 @@ fn shards_of(stream: &StreamConfig) -> u32 {
 }
 
 /// Random choices.
-struct Luck(RngStream);
+pub(super) struct Luck(RngStream);
 
 impl Luck {
     /// One of the values.
-    fn of<T: Copy>(&mut self, values: &[T]) -> T {
+    pub(super) fn of<T: Copy>(&mut self, values: &[T]) -> T {
         let below = self.0.below(values.len() as u64);
         values[usize::try_from(below).expect("an index")]
     }
 
     /// From `low` to `high`, both included.
-    fn within(&mut self, low: u64, high: u64) -> u64 {
+    pub(super) fn within(&mut self, low: u64, high: u64) -> u64 {
         low + self.0.below(high - low + 1)
     }
 
-    fn within_u32(&mut self, low: u32, high: u32) -> u32 {
+    pub(super) fn within_u32(&mut self, low: u32, high: u32) -> u32 {
         u32::try_from(self.within(u64::from(low), u64::from(high))).expect("32 bits")
     }
 
-    fn chance(&mut self, percent: u64) -> bool {
+    pub(super) fn chance(&mut self, percent: u64) -> bool {
         self.0.below(100) < percent
     }
 
-    fn index(&mut self, len: usize) -> usize {
+    pub(super) fn index(&mut self, len: usize) -> usize {
         usize::try_from(self.0.below(len as u64)).expect("an index")
     }
 
@@ -198,7 +208,7 @@ impl Luck {
         }
     }
 
-    fn record_size(&mut self, mood: Mood) -> SizeDistribution {
+    pub(super) fn record_size(&mut self, mood: Mood) -> SizeDistribution {
         let top = match mood {
             // One large record a second is more than a tenth of a shard.
             Mood::Calm => self.of(&[20, 200, 2_000]),
@@ -215,7 +225,7 @@ impl Luck {
         }
     }
 
-    fn keys(&mut self) -> KeyDistribution {
+    pub(super) fn keys(&mut self) -> KeyDistribution {
         let keys = self.of(&[1, 2, 30, 1_000]);
         let prefix = "k".to_owned();
         match self.0.below(4) {
@@ -231,7 +241,7 @@ impl Luck {
         }
     }
 
-    fn rate(&mut self, most: u64, mood: Mood) -> RateProfile {
+    pub(super) fn rate(&mut self, most: u64, mood: Mood) -> RateProfile {
         let mut knots = vec![(SimTime::ZERO, self.within(0, most) * 1_000_000 + 500_000)];
         let mut now = 0;
         for _ in 0..self.of(&[0, 0, 1, 3]) {
@@ -335,9 +345,7 @@ impl Luck {
 
     fn entry(&mut self, config: &WorldConfig, mood: Mood) -> TimelineEntry {
         let calm = mood == Mood::Calm;
-        let end_s = config.duration.0 / 1_000_000_000;
-        let (from, until) = if calm { (CALM_FAULTS_FROM_S, CALM_FAULTS_BY_S) } else { (0, end_s) };
-        let at = SimTime(self.within(from * 1_000, until * 1_000 - 1_000) * 1_000_000);
+        let (at, lasts) = self.times(config, calm);
         let what = loop {
             let what = self.happening(config, calm);
             // There may be no consumer to hit.
@@ -345,10 +353,18 @@ impl Luck {
                 break what;
             }
         };
-        let at_most = (SimTime::ZERO + secs(until)).since(at);
-        let lasts = SimDuration(self.within(1_000_000, at_most.0.max(1_000_000)));
         let endless = !calm && self.chance(30);
         planned(at, (!endless).then_some(lasts), what)
+    }
+
+    /// When something begins, and how long it lasts.
+    pub(super) fn times(&mut self, config: &WorldConfig, calm: bool) -> (SimTime, SimDuration) {
+        let end_s = config.duration.0 / 1_000_000_000;
+        let (from, until) = if calm { (CALM_FAULTS_FROM_S, CALM_FAULTS_BY_S) } else { (0, end_s) };
+        let at = SimTime(self.within(from * 1_000, until * 1_000 - 1_000) * 1_000_000);
+        let at_most = (SimTime::ZERO + secs(until)).since(at);
+        let lasts = SimDuration(self.within(1_000_000, at_most.0.max(1_000_000)));
+        (at, lasts)
     }
 
     fn happening(&mut self, config: &WorldConfig, calm: bool) -> Option<Happening> {
@@ -415,7 +431,7 @@ impl Luck {
 }
 
 /// Mean bytes of data of a record.
-fn mean_bytes(size: &SizeDistribution) -> u64 {
+pub(super) fn mean_bytes(size: &SizeDistribution) -> u64 {
     match *size {
         SizeDistribution::Fixed(bytes) => u64::from(bytes),
         SizeDistribution::Uniform { min, max } => u64::from(min).midpoint(u64::from(max)),

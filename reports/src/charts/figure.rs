@@ -70,6 +70,11 @@ pub(super) enum Data {
     /// Second and greatest inside each step: a line along the greatest of each column. For what is
     /// bad when it is high. (The least would tell of the grid of arrivals and the rhythm of polls.)
     Crest(Vec<Xy>),
+    /// A line as it is, and a shade beneath it.
+    Area(Vec<Xy>),
+    /// From and until, in seconds: shades of the panel, and bars below it that stay black where
+    /// the shade is faint.
+    Spells(Vec<(f64, f64)>),
     /// A line, and a shade from low to high around it: second, low, high.
     Band(Vec<Xy>, Vec<(f64, f64, f64)>),
 }
@@ -319,12 +324,34 @@ fn draw_panel(
     let curves = f64::from(u32::try_from(data.curves.len()).unwrap_or(u32::MAX));
     let alpha = (0.4 / curves).min(0.14);
     for curve in &data.curves {
+        if let Data::Spells(spells) = &curve.data {
+            draw_spells(canvas, spells, frame, time, &curve.look)?;
+        }
         draw_shade(&panel, curve, frame, report, alpha)?;
     }
     for curve in &data.curves {
         draw_curve(&panel, curve, frame, report)?;
     }
     draw_peaks(canvas, &panel, data, frame)
+}
+
+fn draw_spells(
+    canvas: &Canvas,
+    spells: &[(f64, f64)],
+    frame: Frame,
+    time: &Scale,
+    look: &Look,
+) -> Result<(), Failure> {
+    for (from, until) in spells {
+        let x = frame.x + time.share(*from) * frame.width;
+        let end = frame.x + time.share(*until) * frame.width;
+        // However short, it is seen.
+        let shade = Frame { x, width: (end - x).max(1.5), ..frame };
+        canvas.rect(shade, look.color, 0.13)?;
+        let bar = Frame { y: frame.bottom() + 1.0, height: look.width, ..shade };
+        canvas.rect(bar, look.color, 0.9)?;
+    }
+    Ok(())
 }
 
 fn draw_shade(
@@ -334,8 +361,14 @@ fn draw_shade(
     report: &Report<'_>,
     alpha: f64,
 ) -> Result<(), Failure> {
-    let Data::Band(_, spans) = &curve.data else {
-        return Ok(());
+    let area: Vec<_>;
+    let spans = match &curve.data {
+        Data::Band(_, spans) => spans,
+        Data::Area(points) => {
+            area = points.iter().map(|it| (it.0, it.1.min(0.0), it.1)).collect();
+            &area
+        }
+        Data::Line(_) | Data::Crest(_) | Data::Spells(_) => return Ok(()),
     };
     for spans in spans.split(|it| !(it.1.is_finite() && it.2.is_finite())) {
         let spans = thin::envelope(spans, report.duration_s, frame.width);
@@ -357,7 +390,8 @@ fn draw_curve(
     };
     let columns = (report.duration_s, frame.width);
     match &curve.data {
-        Data::Line(points) | Data::Band(points, _) => {
+        Data::Spells(_) => {}
+        Data::Line(points) | Data::Area(points) | Data::Band(points, _) => {
             for points in points.split(|it| !it.1.is_finite()) {
                 panel.curve(thin::thin(points, columns.0, columns.1), &stroke)?;
             }

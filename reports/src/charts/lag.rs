@@ -28,6 +28,9 @@ pub(super) fn figure(report: &Report<'_>, consumer: Option<&str>) -> Option<Figu
             curves: records.curves(" records"),
         });
     }
+    if let Some(panel) = consumer.and_then(|name| client_panel(report, name, &records, &seconds)) {
+        panels.push(panel);
+    }
     if let Some(greatest) = seconds.greatest() {
         panels.push(PanelData {
             heading: "Lag in time".to_owned(),
@@ -54,6 +57,67 @@ pub(super) fn figure(report: &Report<'_>, consumer: Option<&str>) -> Option<Figu
         panels,
         legend,
     })
+}
+
+/// What the client itself reports, where that ever hides what is unread: it counts up to the high
+/// watermark, and what is stored beyond a watermark that is held it does not know.
+fn client_panel(
+    report: &Report<'_>,
+    consumer: &str,
+    records: &Measure<'_>,
+    seconds: &Measure<'_>,
+) -> Option<PanelData> {
+    let prefix = format!("consumers.{consumer}");
+    let client = Measure::new(report, &prefix, "client_lag_records", format::compact);
+    let greatest = records.greatest()?;
+    let hidden = |index: usize| -> f64 {
+        let [truth, told, age] =
+            [records, &client, seconds].map(|it| it.series.get(index).copied().flatten());
+        let (Some(truth), Some(told), Some(age)) = (truth, told, age) else {
+            return 0.0;
+        };
+        hidden(truth, told, age, greatest)
+    };
+    let runs = 0..report.runs.len();
+    let worst = runs.max_by(|a, b| hidden(*a).total_cmp(&hidden(*b)).then(b.cmp(a)))?;
+    if hidden(worst) <= 0.0 {
+        return None;
+    }
+    let run = report.runs.get(worst)?;
+    let truth = records.series.get(worst).copied().flatten()?;
+    let mut curves = client.curves("");
+    curves.iter_mut().for_each(|curve| curve.peak = None);
+    let reference = Curve {
+        look: palette::reference(),
+        title: format!("truth in {}", run.name),
+        data: Data::Crest(series::crest(truth, run)),
+        peak: None,
+    };
+    curves.insert(0, reference);
+    Some(PanelData {
+        heading: "Lag in records, as the client reports it".to_owned(),
+        note: format!(
+            "records-lag: up to the high watermark; dotted: the truth in {}",
+            super::shortened(&run.name)
+        ),
+        height: 150.0,
+        scale: Scale::log(greatest),
+        curves,
+    })
+}
+
+/// The most records that the client's own lag hides, if it does so for long enough to be seen:
+/// less than half of the truth is told while the oldest has waited for more than a second.
+fn hidden(truth: &Series, told: &Series, age: &Series, greatest: f64) -> f64 {
+    const LEAST_STEPS: usize = 5;
+    const LEAST_SHARE: f64 = 0.05;
+    let steps = truth.points.iter().zip(&told.points).zip(&age.points);
+    let hidden = steps.filter_map(|((truth, told), age)| {
+        let much = truth.min >= greatest * LEAST_SHARE && age.min > 1.0;
+        (much && told.max * 2.0 < truth.min).then_some(truth.min - told.max)
+    });
+    let hidden: Vec<f64> = hidden.collect();
+    if hidden.len() < LEAST_STEPS { 0.0 } else { hidden.into_iter().fold(0.0, f64::max) }
 }
 
 /// One measure of lag in all runs.

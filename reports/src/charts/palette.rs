@@ -64,6 +64,11 @@ pub(super) fn reference() -> Look {
     Look { color: AXIS, ink: DIM, width: 1.4, dash: &[15, 25] }
 }
 
+/// The look of spells in which a group rebalances.
+pub(super) fn spell() -> Look {
+    Look { color: INK, ink: INK, width: 5.0, dash: &[] }
+}
+
 fn darkened(color: RGBColor) -> RGBColor {
     let darker = |part: u8| part / 3 * 2;
     RGBColor(darker(color.0), darker(color.1), darker(color.2))

@@ -68,6 +68,23 @@ impl Scale {
         Self { kind: Kind::Linear, top, ticks: multiples(decimal_step(top, ticks), top, si) }
     }
 
+    /// Whole things from 0 to `greatest`, linear, with room above; no tick at half a thing.
+    pub(super) fn counts(greatest: f64, ticks: f64) -> Self {
+        let top = sane(greatest) * 1.08;
+        let step = decimal_step(top, ticks).max(1.0);
+        Self { kind: Kind::Linear, top, ticks: multiples(step, top, si) }
+    }
+
+    /// Parts of a whole number of things: ticks at none, half if that is whole, and all.
+    pub(super) fn whole(all: f64) -> Self {
+        let all = sane(all);
+        let mut ticks = vec![(0.0, "0".to_owned()), (all, si(all))];
+        if (all / 2.0).fract() == 0.0 {
+            ticks.insert(1, (all / 2.0, si(all / 2.0)));
+        }
+        Self { kind: Kind::Linear, top: all * 1.08, ticks }
+    }
+
     /// Lengths of time from 0 to `greatest` seconds, linear, with room above.
     pub(super) fn seconds(greatest: f64, ticks: f64) -> Self {
         let top = sane(greatest) * 1.12;
@@ -250,6 +267,14 @@ mod tests {
         assert_eq!(labels(&Scale::seconds(412.0, 4.0)), ["0", "2 min", "4 min", "6 min"]);
         assert_eq!(labels(&Scale::seconds(40.0, 4.0)), ["0", "20 s", "40 s"]);
         assert_eq!(labels(&Scale::seconds(0.3, 4.0)), ["0", "100 ms", "200 ms", "300 ms"]);
+    }
+
+    #[test]
+    fn things_are_ticked_whole() {
+        assert_eq!(labels(&Scale::counts(1.0, 5.0)), ["0", "1"]);
+        assert_eq!(labels(&Scale::counts(24.0, 5.0)), ["0", "10", "20"]);
+        assert_eq!(labels(&Scale::whole(24.0)), ["0", "12", "24"]);
+        assert_eq!(labels(&Scale::whole(7.0)), ["0", "7"]);
     }
 
     #[test]

@@ -11,6 +11,17 @@ pub(super) fn find<'a>(run: &'a RunResult, name: &str) -> Option<&'a Series> {
     run.series.iter().find(|series| series.name == name)
 }
 
+/// Names of the members of that kind for which any run has the series: `systems.NAME.SERIES`.
+pub(super) fn members(runs: &[RunResult], kind: &str, series: &str) -> Vec<String> {
+    let mut names = BTreeSet::new();
+    for of in runs.iter().flat_map(|run| &run.series) {
+        let name = of.name.strip_prefix(kind).and_then(|it| it.strip_prefix('.'));
+        let name = name.and_then(|it| it.strip_suffix(series)).and_then(|it| it.strip_suffix('.'));
+        names.extend(name.map(str::to_owned));
+    }
+    names.into_iter().collect()
+}
+
 /// Names of all consumers whose lag any run tells of.
 pub(super) fn consumers(runs: &[RunResult]) -> Vec<String> {
     let mut names = BTreeSet::new();
@@ -26,11 +37,21 @@ pub(super) fn consumers(runs: &[RunResult]) -> Vec<String> {
     names.into_iter().collect()
 }
 
-/// All series of the run that tell of lag.
+/// All series of the run that tell of lag, that of clients included.
 pub(crate) fn lag(run: &RunResult) -> impl Iterator<Item = &Series> {
-    let is_lag =
-        |it: &&Series| it.name.ends_with(".lag_records") || it.name.ends_with(".lag_seconds");
+    const NAMES: [&str; 3] = [".lag_records", ".lag_seconds", ".client_lag_records"];
+    let is_lag = |it: &&Series| NAMES.iter().any(|name| it.name.ends_with(name));
     run.series.iter().filter(is_lag)
+}
+
+/// Whether all runs have the series, and the same values in it.
+pub(super) fn all_same(series: &[Option<&Series>]) -> bool {
+    let first = series.first().copied().flatten();
+    let equal = |it: &Option<&Series>| match (it, first) {
+        (Some(it), Some(first)) => it.points == first.points,
+        _ => false,
+    };
+    series.iter().all(equal)
 }
 
 /// Second and value of each step: a gauge at the end of the step, a rate in its middle.
@@ -43,6 +64,12 @@ pub(super) fn points(series: &Series, run: &RunResult) -> Vec<Xy> {
 pub(crate) fn crest(series: &Series, run: &RunResult) -> Vec<Xy> {
     let times = times(series, run);
     times.zip(&series.points).map(|(at, point)| (at, point.max.max(point.value))).collect()
+}
+
+/// Second and least value of each step.
+pub(super) fn trough(series: &Series, run: &RunResult) -> Vec<Xy> {
+    let times = times(series, run);
+    times.zip(&series.points).map(|(at, point)| (at, point.min.min(point.value))).collect()
 }
 
 fn times(series: &Series, run: &RunResult) -> impl Iterator<Item = f64> + use<> {

@@ -77,12 +77,7 @@ impl<'a> Flow<'a> {
 
     /// The runs to draw: the baseline alone where all are equal.
     fn shown(&self) -> usize {
-        let first = self.series.first().copied().flatten();
-        let equal = |it: &Option<&Series>| match (it, first) {
-            (Some(it), Some(first)) => it.points == first.points,
-            _ => false,
-        };
-        if self.series.iter().all(equal) { 1 } else { self.series.len() }
+        if series::all_same(&self.series) { 1 } else { self.series.len() }
     }
 
     /// The panel with this flow of the baseline beneath its curves, to be compared with.

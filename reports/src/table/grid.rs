@@ -98,6 +98,8 @@ pub(super) fn write(text: &mut String, report: &Report<'_>, width: usize, paint:
 fn rows(report: &Report<'_>, compact: bool) -> (Vec<Row>, usize) {
     let mut rows = Vec::new();
     let mut hidden = 0;
+    // Where nobody reads, no lag is no news.
+    let has_consumers = report.runs.iter().any(|run| !run.consumers.is_empty());
     for metric in METRICS {
         let values: Vec<Option<Value>> =
             report.runs.iter().map(|run| run.summary.get(metric.name).copied()).collect();
@@ -109,7 +111,8 @@ fn rows(report: &Report<'_>, compact: bool) -> (Vec<Row>, usize) {
         let nothing = values.iter().flatten().all(|value| value.as_f64() == 0.0);
         // A single run differs from nothing, so it shows all that happened in it.
         let telling = if report.runs.len() == 1 { !nothing } else { !same };
-        if telling || KEY.contains(&metric.name) {
+        let key = KEY.contains(&metric.name) && (has_consumers || !metric.name.starts_with("lag_"));
+        if telling || key {
             rows.push(row);
         } else {
             hidden += 1;
@@ -131,6 +134,10 @@ fn row(metric: &Metric, values: &[Option<Value>], compact: bool) -> Row {
                 break;
             }
         }
+    }
+    if compact && metric.unit == Unit::PartitionSeconds {
+        // The name of the row says whose seconds they are.
+        texts.iter_mut().for_each(|it| *it = it.replace(" partition-s", " part-s"));
     }
     let ranks = ranks(metric.better, values, &texts);
     let cells = texts.into_iter().zip(ranks);

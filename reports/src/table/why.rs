@@ -15,6 +15,16 @@ const MOST_CAUSES: usize = 7;
 const LEAST_SHARE: f64 = 0.005;
 const WIDEST_BAR: usize = 36;
 
+/// What a cause means, for those whose name does not say it to a person at 3 AM.
+const IN_WORDS: [(&str, &str); 6] = [
+    ("leader_unavailable", "its partition had no leader to write to or read from"),
+    ("replicas_missing", "refused: fewer in sync than min.insync.replicas"),
+    ("replication", "stored, on its way to the other in-sync replicas"),
+    ("watermark_held", "stored, yet hidden: an in-sync replica is dead or frozen"),
+    ("rebalance", "the group was rebalancing, or the new owner had not begun"),
+    ("state_restore", "the new owner was restoring its local state"),
+];
+
 pub(super) fn write(text: &mut String, report: &Report<'_>, width: usize, paint: Paint) {
     let Some((baseline, others)) = report.runs.split_first() else {
         return;
@@ -35,6 +45,9 @@ pub(super) fn write(text: &mut String, report: &Report<'_>, width: usize, paint:
         let over_all = baseline.blame_total.get(consumer);
         for told in bars(blame, over_all, width, paint) {
             line(text, &told);
+        }
+        for told in in_words(blame, width) {
+            line(text, &paint.dim(&told));
         }
         let names = others.iter().map(|run| plain(&run.name).width());
         let longest = names.max().unwrap_or(0).min(width / 2);
@@ -101,6 +114,17 @@ fn bars(blame: &BlameMap, over_all: Option<&BlameMap>, width: usize, paint: Pain
         )
     };
     causes.iter().map(told).collect()
+}
+
+/// A line for each cause that is shown and needs one, as far as the terminal has room for it.
+fn in_words(blame: &BlameMap, width: usize) -> Vec<String> {
+    let causes = greatest(blame);
+    let about = |cause: &str| IN_WORDS.iter().find(|it| it.0 == cause).map(|it| it.1);
+    let told = causes.iter().filter_map(|(cause, _)| Some((cause, about(cause)?)));
+    let longest = told.clone().map(|it| it.0.width()).max().unwrap_or(0);
+    told.map(|(cause, about)| format!("    {}: {about}", pad_right(cause, longest)))
+        .filter(|line| line.width() <= width)
+        .collect()
 }
 
 /// A bar of that share of the width, to an eighth of a column; what is there is seen.

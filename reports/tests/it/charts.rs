@@ -266,3 +266,94 @@ fn what_seldom_happens_is_drawn_well_formed() {
     charts::png::from_svg(&svg).expect("the chart is well formed");
     assert!(svg.contains(">pod restarts ×40<"));
 }
+
+/// A cluster of 8 partitions, 2 of them unavailable from 40 s to 60 s while monitoring reads zero.
+fn ailing(name: &str, unavailable: f64) -> RunResult {
+    let level = |usual: f64, then: f64| -> Vec<f64> {
+        (0..100).map(|second| if (40..60).contains(&second) { then } else { usual }).collect()
+    };
+    let of = |name: &str, usual, then| {
+        gauge(&format!("systems.orders.{name}"), "partitions", &level(usual, then), 0.0)
+    };
+    let series = vec![
+        of("partitions_unavailable", 0.0, unavailable),
+        of("under_replicated", 0.0, 0.0),
+        of("under_min_isr", 0.0, 0.0),
+        of("in_sync_replicas", 24.0, 24.0),
+    ];
+    run(name, series)
+}
+
+#[test]
+fn what_nobody_can_use_is_drawn_above_what_monitoring_makes_of_it() {
+    let svg = chart(&[ailing("baseline", 2.0), ailing("better", 0.0)], "availability");
+    assert!(svg.contains(">at most 2 unavailable<") && svg.contains(">none unavailable<"));
+    assert!(svg.contains(">under-replicated: 0 for 20.0 s<"), "{svg}");
+    // The truth lies beneath the gauge, to be compared with.
+    assert_eq!(curves(&svg, "unavailable in baseline").len(), 1);
+    // What is never other than well has no panel.
+    assert!(!svg.contains(">Partitions under min ISR") && !svg.contains(">In-sync replicas"));
+    // Both panels have the same scale.
+    let ticks = |label: &str| svg.matches(&format!(">{label}</text>")).count();
+    assert_eq!((ticks("1"), ticks("2")), (2, 2), "{svg}");
+}
+
+#[test]
+fn a_cluster_and_a_group_that_are_well_have_no_charts() {
+    let mut well = ailing("baseline", 0.0);
+    // More partitions are no harm.
+    let grown: Vec<f64> = (0..100).map(|second| if second < 50 { 24.0 } else { 48.0 }).collect();
+    well.series[3] = gauge("systems.orders.in_sync_replicas", "replicas", &grown, 0.0);
+    well.series.push(gauge("consumers.app.partitions_assigned", "partitions", &[8.0; 100], 0.0));
+    well.series.push(gauge("consumers.app.rebalancing", "0 or 1", &[0.0; 100], 0.0));
+    assert!(draw(&[well]).is_empty());
+}
+
+/// A group of 8 partitions that reads none of them in the first second of every ten, and
+/// rebalances in the second after it.
+fn stormy(name: &str, storms: bool) -> RunResult {
+    let each = |at: i32, other: f64, then: f64| -> Vec<f64> {
+        (0..100).map(|second| if storms && second % 10 == at { then } else { other }).collect()
+    };
+    let series = vec![
+        gauge("consumers.app.partitions_assigned", "partitions", &each(0, 8.0, 0.0), 0.0),
+        gauge("consumers.app.rebalancing", "0 or 1", &each(1, 0.0, 1.0), 0.0),
+    ];
+    run(name, series)
+}
+
+#[test]
+fn each_run_has_its_strip_of_the_group_with_its_spells() {
+    let svg = chart(&[stormy("baseline", true), stormy("static", false)], "group");
+    assert!(svg.contains("rebalancing 10 times, 10.0 s in all; at worst 0 of 8 read"), "{svg}");
+    assert!(svg.contains("never rebalancing; at worst 8 of 8 read"), "{svg}");
+    // Ten bars, of a hundredth of the panel each, and the sample in the legend is a line.
+    let bars = svg.lines().filter(|line| line.contains("fill=\"#1e222a\" fill-opacity=\"0.90\""));
+    assert_eq!(bars.count(), 10, "{svg}");
+    let same = chart(&[stormy("baseline", true), stormy("other", true)], "group");
+    assert!(same.contains(">Partitions read: all runs"), "{same}");
+}
+
+#[test]
+fn the_lag_that_a_client_reports_is_drawn_where_it_hides_what_is_unread() {
+    let with = |client: f64| {
+        let mut series = lag(&[5_000.0; 100]);
+        series.push(gauge("consumers.app.client_lag_records", "records", &[client; 100], 0.0));
+        chart(&[run("baseline", series)], "lag")
+    };
+    let heading = ">Lag in records, as the client reports it";
+    let blind = with(0.0);
+    assert!(blind.contains(heading) && blind.contains("the truth in baseline"), "{blind}");
+    assert!(!with(4_000.0).contains(heading));
+}
+
+#[test]
+fn where_nobody_reads_there_is_no_lag_to_draw() {
+    let series = vec![
+        gauge("total.lag_records", "records", &[0.0; 100], 0.0),
+        rate("total.records_offered_per_s", &[5.0; 100]),
+    ];
+    let files = draw(&[run("baseline", series)]);
+    let names: Vec<&str> = files.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["charts/throughput.svg"]);
+}

@@ -145,3 +145,31 @@ fn nothing_at_all_and_values_that_are_no_numbers_are_told_without_fail() {
     }
     text(&runs, 100, false);
 }
+
+#[test]
+fn causes_of_kafka_are_told_in_words_and_partition_seconds_as_what_they_are() {
+    let mut runs = hot_key(1);
+    for run in &mut runs {
+        let blame = [("watermark_held".to_owned(), 243.0), ("service".to_owned(), 2.0)];
+        run.blame.insert("profiles".to_owned(), blame.into());
+    }
+    for (run, seconds) in runs.iter_mut().zip([1_988.2, 61.9]) {
+        let value = Value::Number(seconds);
+        run.summary.insert("partition_unavailable_s".to_owned(), value);
+    }
+    let text = text(&runs, 100, false);
+    let line = text.lines().find(|line| line.starts_with("partition_unavailable_s")).unwrap();
+    assert!(line.contains("1,988 partition-s !") && line.contains("61.9 partition-s *"), "{line}");
+    assert!(text.contains("    watermark_held: stored, yet hidden"), "{text}");
+    assert!(!text.contains("    service:"), "{text}");
+}
+
+#[test]
+fn where_nobody_reads_lag_is_no_row() {
+    let mut runs = hot_key(0);
+    assert!(text(&runs, 100, false).lines().any(|line| line.starts_with("lag_recovery_s")));
+    runs[0].consumers.clear();
+    runs[0].summary.retain(|name, _| !name.starts_with("lag_"));
+    runs[0].summary.insert("lag_recovery_s".to_owned(), Value::Number(0.0));
+    assert!(!text(&runs, 100, false).lines().any(|line| line.starts_with("lag_recovery_s")));
+}

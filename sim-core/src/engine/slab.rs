@@ -36,6 +36,22 @@ impl<T> Slab<T> {
         value
     }
 
+    /// The value behind `id`, if there is one.
+    #[must_use]
+    pub fn get(&self, id: u32) -> Option<&T> {
+        self.slots.get(id as usize)?.as_ref()
+    }
+
+    /// The same, to change it.
+    pub fn get_mut(&mut self, id: u32) -> Option<&mut T> {
+        self.slots.get_mut(id as usize)?.as_mut()
+    }
+
+    /// The live values, in order of id, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().flatten()
+    }
+
     /// The live values, in order of id.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.slots.iter().flatten()

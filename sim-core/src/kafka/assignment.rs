@@ -13,7 +13,7 @@ use super::metadata::{BrokerId, BrokerSet};
 #[must_use]
 pub fn of_topic(config: &ClusterConfig, topic: usize) -> Vec<Vec<BrokerId>> {
     let of = &config.topics[topic];
-    if !of.assignment.is_empty() {
+    if !of.assignment.is_empty() || of.partitions == 0 {
         let broker = |&id: &usize| BrokerId(u16::try_from(id).expect("at most 128 brokers"));
         return of.assignment.iter().map(|ids| ids.iter().map(broker).collect()).collect();
     }

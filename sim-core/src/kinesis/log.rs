@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use crate::blame::Detour;
 use crate::engine::SimTime;
 use crate::flow::{Batch, FlowId, KeyClass};
+use crate::order::Run;
 
 /// A stored batch, as much of it as readers need.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,20 @@ pub struct Part {
     pub copy: bool,
     /// Its client-side wait had more to it than batching and one attempt: see [`Log::detour`].
     pub detoured: bool,
+}
+
+impl Part {
+    /// As the order of deliveries sees it.
+    pub(crate) fn run(&self) -> Run {
+        Run {
+            flow: self.flow,
+            class: self.class,
+            first_seq: self.first_seq,
+            stride: self.stride,
+            count: self.count,
+            offered_at: self.offered_at,
+        }
+    }
 }
 
 /// What one request appended to one shard.

@@ -19,8 +19,10 @@ pub enum Unit {
     Count,
     /// A share: `"25%"`.
     Ratio,
-    /// Seconds, or partition-seconds.
+    /// Seconds.
     Seconds,
+    /// Seconds summed over partitions: a length of no clock. Bounds are written as durations.
+    PartitionSeconds,
     /// Milliseconds.
     Millis,
     /// Bytes.
@@ -47,7 +49,7 @@ const fn metric(name: &'static str, unit: Unit, better: Better, about: &'static 
 }
 
 use Better::{Higher, Lower, Neither};
-use Unit::{Bytes, Count, Millis, Ratio, Seconds, Usd};
+use Unit::{Bytes, Count, Millis, PartitionSeconds, Ratio, Seconds, Usd};
 
 /// All metrics, in the order in which people read them.
 pub const METRICS: &[Metric] = &[
@@ -91,7 +93,12 @@ pub const METRICS: &[Metric] = &[
     ),
     metric("consume_paused_s", Seconds, Lower, "longest that readable records had no active owner"),
     metric("partition_paused_s", Seconds, Lower, "the same, summed over partitions"),
-    metric("partition_unavailable_s", Seconds, Lower, "partition-seconds without a usable leader"),
+    metric(
+        "partition_unavailable_s",
+        PartitionSeconds,
+        Lower,
+        "partition-seconds without a usable leader",
+    ),
     metric("rebalances", Count, Lower, "times that work moved between live members"),
     metric("leader_elections", Count, Lower, "partition leaders elected"),
     metric("unclean_elections", Count, Lower, "leaders elected from outside the ISR"),

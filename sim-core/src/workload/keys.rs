@@ -33,15 +33,23 @@ const CHANCE_STEPS: u32 = 4;
 pub struct Routes {
     /// Open shards, by range.
     shards: Vec<(u32, HashRange)>,
+    /// A topic's partitions instead: the hash modulo their number (K-PRT-1).
+    modulo: Option<u32>,
     masses: Vec<f64>,
     table: AliasTable,
     counts: Vec<u32>,
 }
 
 impl KeySpace {
-    /// The key space of a distribution.
+    /// The key space of a distribution, by a stream's hash of each key.
     #[must_use]
     pub fn new(keys: &KeyDistribution) -> Self {
+        Self::hashed(keys, hash_key)
+    }
+
+    /// The same by another hash.
+    #[must_use]
+    pub fn hashed(keys: &KeyDistribution, hash: fn(&str) -> u128) -> Self {
         let (prefix, masses) = match keys {
             KeyDistribution::Random => (None, Vec::new()),
             KeyDistribution::HashKeys(hashes) => {
@@ -63,7 +71,7 @@ impl KeySpace {
             }
         };
         let hashes: Vec<u128> = match prefix {
-            Some(prefix) => (0..masses.len()).map(|i| hash_key(&format!("{prefix}{i}"))).collect(),
+            Some(prefix) => (0..masses.len()).map(|i| hash(&format!("{prefix}{i}"))).collect(),
             None => Vec::new(),
         };
         let mut by_hash: Vec<(u128, f64)> =
@@ -174,12 +182,38 @@ impl Routes {
     pub fn new(keys: &KeySpace, shards: Vec<(u32, HashRange)>) -> Self {
         let masses: Vec<f64> = shards.iter().map(|(_, range)| keys.mass(*range)).collect();
         let table = AliasTable::new(&masses);
-        Self { counts: vec![0; shards.len()], shards, masses, table }
+        Self { counts: vec![0; shards.len()], shards, modulo: None, masses, table }
+    }
+
+    /// The routes over the partitions of a topic.
+    ///
+    /// # Panics
+    /// If there is no partition.
+    #[must_use]
+    pub fn over_partitions(keys: &KeySpace, partitions: u32) -> Self {
+        let share = 1.0 / f64::from(partitions);
+        let unique = keys.is_unique();
+        let mut masses = vec![if unique { share } else { 0.0 }; partitions as usize];
+        for (hash, mass) in keys.hashes.iter().zip(&keys.masses) {
+            let partition = usize::try_from(hash % u128::from(partitions)).expect("32 bits");
+            masses[partition] += mass;
+        }
+        let whole = HashRange { start: 0, end: u128::MAX };
+        Self {
+            counts: vec![0; masses.len()],
+            shards: (0..partitions).map(|number| (number, whole)).collect(),
+            modulo: Some(partitions),
+            table: AliasTable::new(&masses),
+            masses,
+        }
     }
 
     /// The open shard that owns `hash`.
     #[must_use]
     pub fn shard_of(&self, hash: u128) -> u32 {
+        if let Some(partitions) = self.modulo {
+            return u32::try_from(hash % u128::from(partitions)).expect("32 bits");
+        }
         let above = self.shards.partition_point(|(_, range)| range.start <= hash);
         self.shards[above.saturating_sub(1)].0
     }
@@ -187,6 +221,9 @@ impl Routes {
     /// The share of all mass on the shard.
     #[must_use]
     pub fn mass_on(&self, shard: u32) -> f64 {
+        if self.modulo.is_some() {
+            return self.masses.get(shard as usize).copied().unwrap_or(0.0);
+        }
         self.shards
             .iter()
             .position(|(index, _)| *index == shard)

@@ -8,11 +8,11 @@ pub mod keys;
 pub mod rate;
 pub mod sizes;
 
-use crate::config::{Arrivals, ProducerConfig};
+use crate::config::{Arrivals, Destination, KeyDistribution, ProducerConfig};
 use crate::engine::dist::{AliasTable, binomial, poisson};
 use crate::engine::{RngStream, Rngs, SimDuration, SimTime};
-use crate::flow::{Batch, FlowId, KeyClass};
-use crate::hash::{HashRange, hash_key};
+use crate::flow::{Batch, FlowId, KeyClass, NO_PARTITION};
+use crate::hash::{HashRange, hash_key, murmur2};
 
 use keys::{KeySpace, Routes};
 use rate::{Factor, Rate};
@@ -45,6 +45,8 @@ pub struct Workload {
     sizes: Sizes,
     key_bytes: u32,
     keys: KeySpace,
+    /// Records of the rest have no key: the client chooses their partition.
+    unkeyed: bool,
     routes: Option<Routes>,
     hot: Vec<HotKey>,
     /// Hash keys of each hot key's sub-keys.
@@ -79,9 +81,13 @@ impl Workload {
         rngs: &Rngs,
     ) -> Self {
         let (first_flow, flows) = flows;
-        let keys = KeySpace::new(&config.keys);
+        let (hash, unkeyed): (fn(&str) -> u128, bool) = match config.to {
+            Destination::Stream(_) => (hash_key, false),
+            Destination::Topic { .. } => (kafka_hash, config.keys == KeyDistribution::Random),
+        };
+        let keys = KeySpace::hashed(&config.keys, hash);
         let salt = u16::try_from(config.salt.clamp(1, 65_535)).expect("clamped");
-        let hot_hashes = hot.iter().map(|hot| salted_hashes(&hot.key, salt)).collect();
+        let hot_hashes = hot.iter().map(|hot| salted_hashes(&hot.key, salt, hash)).collect();
         let exact_keys = (resolution.0 == 0 && !keys.ranks().0.is_empty())
             .then(|| AliasTable::new(keys.ranks().0));
         let name = &config.name;
@@ -102,6 +108,7 @@ impl Workload {
             draws: rngs.stream(&format!("producer/{name}/keys")),
             reroutes: rngs.stream(&format!("producer/{name}/reroutes")),
             keys,
+            unkeyed,
             offered: 0,
             exact_keys,
             upcoming: Vec::new(),
@@ -113,6 +120,11 @@ impl Workload {
     /// Tells it the open shards of its stream, in order of range.
     pub fn reroute(&mut self, shards: Vec<(u32, HashRange)>) {
         self.routes = Some(Routes::new(&self.keys, shards));
+    }
+
+    /// Tells it how many partitions its topic has.
+    pub fn reroute_partitions(&mut self, partitions: u32) {
+        self.routes = Some(Routes::over_partitions(&self.keys, partitions));
     }
 
     /// Instant of the next arrivals after those at `now`.
@@ -197,6 +209,12 @@ impl Workload {
     fn offer_rest(&mut self, now: SimTime, flow: u16, records: u64, each: &mut impl FnMut(Batch)) {
         let mut first_seq = self.take_seqs(flow, self.hot.len(), records);
         let class = if self.keys.is_unique() { KeyClass::UNIQUE } else { KeyClass::REST };
+        if self.unkeyed {
+            if records > 0 {
+                each(self.batch(now, flow, class, (first_seq, 1), NO_PARTITION, records));
+            }
+            return;
+        }
         let routes = self.routes.as_mut().expect("routed before the start");
         let mut dealt = std::mem::take(&mut self.dealt);
         if self.keys.is_in_turn() {
@@ -375,11 +393,16 @@ impl Workload {
 }
 
 /// Hash keys of the sub-keys of a hot key: `key#0` .. `key#(n-1)`, or the key itself.
-fn salted_hashes(key: &str, salt: u16) -> Vec<u128> {
+fn salted_hashes(key: &str, salt: u16, hash: fn(&str) -> u128) -> Vec<u128> {
     if salt == 1 {
-        return vec![hash_key(key)];
+        return vec![hash(key)];
     }
-    (0..salt).map(|i| hash_key(&format!("{key}#{i}"))).collect()
+    (0..salt).map(|i| hash(&format!("{key}#{i}"))).collect()
+}
+
+/// What Kafka takes modulo the number of partitions (K-PRT-1).
+fn kafka_hash(key: &str) -> u128 {
+    u128::from(murmur2(key.as_bytes()) & 0x7fff_ffff)
 }
 
 /// Of `records` records numbered from `first`, those whose number is `turn` modulo `of`.
@@ -392,7 +415,10 @@ fn dealt_in_turn(first: u64, records: u64, turn: u16, of: u16) -> u64 {
 /// Mean bytes of a partition key: they count towards the limits (D-23).
 fn mean_key_bytes(config: &ProducerConfig) -> u32 {
     use crate::config::KeyDistribution as Keys;
+    let to_topic = matches!(config.to, Destination::Topic { .. });
     let length = match &config.keys {
+        // Without a key.
+        Keys::Random if to_topic => 0,
         // A UUID as text.
         Keys::Random => 36,
         Keys::HashKeys(_) => 1,

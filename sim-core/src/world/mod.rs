@@ -5,9 +5,11 @@ mod observe;
 mod put;
 mod timeline;
 
-use crate::config::{ClientConfig, Destination, Retrieval, WorldConfig};
+use crate::config::{ClientConfig, Destination, ProducerConfig, Retrieval, WorldConfig};
 use crate::engine::{Ctx, EventQueue, RngStream, Rngs, Scheduled, SimDuration, SimTime, Slab};
 use crate::flow::{Batch, FlowId};
+use crate::kafka::group::MemberId;
+use crate::kafka::{self, Cluster};
 use crate::kinesis::client::{Client, ClientEvent};
 use crate::kinesis::kcl::coordination::WorkerId;
 use crate::kinesis::kcl::{self, App, AppCtx, ReadFaults};
@@ -36,6 +38,8 @@ pub enum Event {
     AnswerTimedOut(u32),
     /// Inside an application.
     App(u16, kcl::Event),
+    /// Inside a cluster.
+    Kafka(u16, kafka::Event),
     /// A stream's shards change.
     Reshard(u16),
 }
@@ -47,16 +51,31 @@ const _: () = assert!(size_of::<Scheduled<Event>>() <= 32);
 #[derive(Clone)]
 struct Producer {
     workload: Workload,
-    stream: u16,
+    to: Destination,
     latency: Latency,
     /// Longest from a failed attempt to the next accepted one on its shard.
     unavailable: SimDuration,
 }
 
-/// The client of one flow.
+/// Where the records of one flow go.
 #[derive(Clone)]
 struct Flow {
     producer: u16,
+    home: Home,
+}
+
+/// Who keeps the client of a flow.
+#[derive(Clone)]
+enum Home {
+    /// The world, for a stream.
+    Stream(StreamClient),
+    /// A cluster.
+    Cluster(u16),
+}
+
+/// The client of a flow that writes to a stream.
+#[derive(Clone)]
+struct StreamClient {
     stream: u16,
     client: Client,
     rng: RngStream,
@@ -97,6 +116,9 @@ pub struct World {
     fault_luck: Vec<RngStream>,
     pub(crate) usage: Vec<Usage>,
     pub(crate) apps: Vec<App>,
+    pub(crate) clusters: Vec<Cluster>,
+    /// By group of the configuration: (cluster, its place there).
+    pub(crate) groups: Vec<(usize, usize)>,
     /// Indices of the applications that read each stream.
     readers: Vec<Vec<usize>>,
     requests: Slab<PutRequest>,
@@ -116,6 +138,8 @@ pub struct World {
     steps: Vec<timeline::Step>,
     next_step: usize,
     paused: Vec<(usize, Vec<WorkerId>)>,
+    /// Members that an entry of the timeline has hit and will bring back.
+    gone: Vec<(usize, Vec<MemberId>)>,
     injected: Vec<u64>,
     /// Places in the journal, plus one, where planned entries began.
     begun: Vec<u32>,
@@ -131,7 +155,14 @@ impl World {
         let streams: Vec<Stream> = config.streams.iter().map(Stream::new).collect();
         let mut world = Self {
             queue: EventQueue::new(),
-            ledger: Ledger::new(config.producers.len(), config.consumers.len()),
+            ledger: Ledger::new(
+                config.producers.len(),
+                config.consumers.len() + config.groups.len(),
+            ),
+            clusters: (0..config.clusters.len())
+                .map(|index| Cluster::new(config, index, &rngs))
+                .collect(),
+            groups: places_of_groups(config),
             producers: Vec::new(),
             flows: Vec::new(),
             faults: vec![StreamFaults::default(); streams.len()],
@@ -169,6 +200,7 @@ impl World {
             steps: timeline::steps(config),
             next_step: 0,
             paused: Vec::new(),
+            gone: Vec::new(),
             injected: vec![0; config.timeline.len()],
             begun: vec![0; config.timeline.len()],
             lag_records_max: 0,
@@ -195,28 +227,54 @@ impl World {
             hot,
             rngs,
         );
-        let Destination::Stream(stream) = config.to else {
-            return;
-        };
-        workload.reroute(self.streams[stream].routes());
-        let stream = u16::try_from(stream).expect("few streams");
+        match config.to {
+            Destination::Stream(stream) => workload.reroute(self.streams[stream].routes()),
+            Destination::Topic { cluster, topic } => {
+                workload.reroute_partitions(self.config.clusters[cluster].topics[topic].partitions);
+            }
+        }
         let producer = u16::try_from(index).expect("few producers");
         for flow in 0..flows {
-            let client = match &config.client {
-                ClientConfig::Kpl(kpl) => Client::Kpl(Box::new(Kpl::new(kpl, processes))),
-                ClientConfig::Sdk(sdk) => Client::Sdk(Box::new(Sdk::new(sdk, processes))),
-                ClientConfig::Kafka(_) => continue,
-            };
-            let rng = rngs.stream(&format!("producer/{}/client/{flow}", config.name));
-            self.flows.push(Flow { producer, stream, client, rng });
+            let home = self.add_client(&config, first_flow + flow, flow, processes, index, rngs);
+            self.flows.push(Flow { producer, home });
         }
         let unavailable = SimDuration::ZERO;
         self.producers.push(Producer {
             workload,
-            stream,
+            to: config.to,
             latency: Latency::default(),
             unavailable,
         });
+    }
+
+    /// The client of a flow, numbered over all producers and within its own.
+    fn add_client(
+        &mut self,
+        config: &ProducerConfig,
+        flow: u16,
+        of_producer: u16,
+        processes: u32,
+        producer: usize,
+        rngs: &Rngs,
+    ) -> Home {
+        let client = match &config.client {
+            ClientConfig::Kpl(kpl) => Client::Kpl(Box::new(Kpl::new(kpl, processes))),
+            ClientConfig::Sdk(sdk) => Client::Sdk(Box::new(Sdk::new(sdk, processes))),
+            ClientConfig::Kafka(kafka) => {
+                let Destination::Topic { cluster, topic } = config.to else {
+                    unreachable!("a Kafka producer writes to a topic");
+                };
+                let of_flow = (FlowId(flow), producer, topic);
+                self.clusters[cluster].add_producer(of_flow, kafka, processes, rngs, &config.name);
+                return Home::Cluster(u16::try_from(cluster).expect("few clusters"));
+            }
+        };
+        let Destination::Stream(stream) = config.to else {
+            unreachable!("a Kinesis client writes to a stream");
+        };
+        let stream = u16::try_from(stream).expect("few streams");
+        let rng = rngs.stream(&format!("producer/{}/client/{of_producer}", config.name));
+        Home::Stream(StreamClient { stream, client, rng })
     }
 
     /// Schedules what happens by itself.
@@ -228,6 +286,10 @@ impl World {
             };
             let producer = u16::try_from(index).expect("few producers");
             self.queue.schedule_at(at, Event::Arrivals(producer));
+        }
+        let rngs = Rngs::new(self.config.seed);
+        for index in 0..self.clusters.len() {
+            self.with_cluster(index, SimTime::ZERO, |cluster, at| cluster.start(&rngs, at));
         }
         for index in 0..self.apps.len() {
             let polls_all = self.polls_may_be_refused(self.config.consumers[index].stream);
@@ -274,6 +336,9 @@ impl World {
             Event::App(app, event) => {
                 self.with_app(usize::from(app), now, |app, at| app.handle(event, at));
             }
+            Event::Kafka(cluster, event) => {
+                self.with_cluster(usize::from(cluster), now, |it, at| it.handle(event, at));
+            }
             Event::Reshard(stream) => self.on_reshard(usize::from(stream), now),
         }
         if cfg!(debug_assertions) && self.events.is_multiple_of(1_000) {
@@ -295,7 +360,16 @@ impl World {
         while let Some(first) = rest.first() {
             let len = rest.iter().take_while(|batch| batch.flow == first.flow).count();
             of_flow.extend_from_slice(&rest[..len]);
-            self.with_client(first.flow, now, |client, ctx| client.offer(&mut of_flow, ctx));
+            match self.flows[usize::from(first.flow.0)].home {
+                Home::Stream(_) => {
+                    self.with_client(first.flow, now, |it, ctx| it.offer(&mut of_flow, ctx));
+                }
+                Home::Cluster(cluster) => {
+                    self.with_cluster(usize::from(cluster), now, |it, at| {
+                        it.offer(first.flow, &mut of_flow, at);
+                    });
+                }
+            }
             rest = &rest[len..];
         }
         self.pool.push(of_flow);
@@ -349,6 +423,38 @@ impl World {
         result
     }
 
+    /// Lets a cluster act, and keeps what a person should see of it.
+    fn with_cluster<R>(
+        &mut self,
+        index: usize,
+        now: SimTime,
+        act: impl FnOnce(&mut Cluster, &mut kafka::At<'_, '_>) -> R,
+    ) -> R {
+        let number = u16::try_from(index).expect("few clusters");
+        let mut lift = ClusterQueue { queue: &mut self.queue, cluster: number };
+        let (producers, flows) = (&self.producers, &self.flows);
+        let overtaking = |flow: FlowId, partition: u32, ahead: u64| {
+            let workload = &producers[usize::from(flows[usize::from(flow.0)].producer)].workload;
+            workload.keys().chance_of_overtaking(ahead, workload.mass_on(partition))
+        };
+        let mut at = kafka::At {
+            ctx: Ctx::new(now, &mut lift),
+            ledger: &mut self.ledger,
+            overtaking: &overtaking,
+            journal: &mut self.notes,
+        };
+        let result = act(&mut self.clusters[index], &mut at);
+        if !self.notes.is_empty() {
+            for (kind, subject, detail) in std::mem::take(&mut self.notes) {
+                self.note(now, kind, subject, detail);
+            }
+        }
+        for (producer, partitions) in std::mem::take(&mut self.clusters[index].rerouted) {
+            self.producers[producer].workload.reroute_partitions(partitions);
+        }
+        result
+    }
+
     fn on_reshard(&mut self, index: usize, now: SimTime) {
         let changes = self.streams[index].reshard_due(now);
         for change in changes {
@@ -363,13 +469,15 @@ impl World {
             }
             let routes = self.streams[index].routes();
             for producer in &mut self.producers {
-                if usize::from(producer.stream) == index {
+                if producer.to == Destination::Stream(index) {
                     producer.workload.reroute(routes.clone());
                 }
             }
             for flow in &mut self.flows {
-                if usize::from(flow.stream) == index {
-                    flow.client.resharded(&change.closed, &change.opened);
+                if let Home::Stream(it) = &mut flow.home
+                    && usize::from(it.stream) == index
+                {
+                    it.client.resharded(&change.closed, &change.opened);
                 }
             }
             for app in self.readers[index].clone() {
@@ -414,21 +522,27 @@ impl World {
         let mut held = vec![0_u64; self.producers.len()];
         for flow in &self.flows {
             let held = &mut held[usize::from(flow.producer)];
-            flow.client.for_each_held(&mut |batch| *held += not_stored(batch));
+            if let Home::Stream(it) = &flow.home {
+                it.client.for_each_held(&mut |batch| *held += not_stored(batch));
+            }
+        }
+        for (producer, held) in held.iter_mut().enumerate() {
+            *held += self.clusters.iter().map(|cluster| cluster.held(producer)).sum::<u64>();
         }
         for request in self.requests.iter() {
             let producer = self.flows[usize::from(request.flow.0)].producer;
             let batches = request.items.iter().flat_map(|item| &item.batches);
             held[usize::from(producer)] += batches.map(not_stored).sum::<u64>();
         }
-        let unread: Vec<u64> = self
-            .apps
-            .iter()
-            .map(|app| app.count_unread(&self.streams[app.config.stream]))
-            .collect();
+        let of_apps =
+            self.apps.iter().map(|app| app.count_unread(&self.streams[app.config.stream]));
+        let of_groups =
+            self.groups.iter().map(|&(cluster, place)| self.clusters[cluster].count_unread(place));
+        let unread: Vec<u64> = of_apps.chain(of_groups).collect();
         self.ledger.audit(&held, &unread);
         self.apps.iter().for_each(App::audit);
         self.streams.iter().for_each(Stream::audit);
+        self.clusters.iter().for_each(Cluster::audit);
     }
 
     /// Brings everything up to the end of the run.
@@ -439,17 +553,49 @@ impl World {
         for stream in &mut self.streams {
             stream.bill(end);
         }
+        for index in 0..self.clusters.len() {
+            self.with_cluster(index, end, |cluster, at| cluster.finish(at));
+        }
         self.audit();
     }
 
     /// Latency of what a producer's client was told, and the longest that a shard took nothing.
-    pub(crate) fn producer_times(&self, index: usize) -> (&Latency, SimDuration) {
-        (&self.producers[index].latency, self.producers[index].unavailable)
+    pub(crate) fn producer_times(&self, index: usize) -> (Latency, SimDuration) {
+        let it = &self.producers[index];
+        match it.to {
+            Destination::Stream(_) => (it.latency.clone(), it.unavailable),
+            Destination::Topic { cluster, .. } => {
+                let end = SimTime(self.config.duration.0);
+                self.clusters[cluster].producer_times(index, end)
+            }
+        }
     }
 }
 
 fn not_stored(batch: &Batch) -> u64 {
     if batch.already_stored { 0 } else { u64::from(batch.count) }
+}
+
+/// The world's queue as one cluster sees it.
+struct ClusterQueue<'a> {
+    queue: &'a mut EventQueue<Event>,
+    cluster: u16,
+}
+
+impl crate::engine::Schedule<kafka::Event> for ClusterQueue<'_> {
+    fn schedule_at(&mut self, at: SimTime, event: kafka::Event) {
+        self.queue.schedule_at(at, Event::Kafka(self.cluster, event));
+    }
+}
+
+/// Where each group of the configuration is: (cluster, place among its groups).
+fn places_of_groups(config: &WorldConfig) -> Vec<(usize, usize)> {
+    let mut counts = vec![0; config.clusters.len()];
+    let mut place = |cluster: usize| {
+        counts[cluster] += 1;
+        (cluster, counts[cluster] - 1)
+    };
+    config.groups.iter().map(|group| place(group.cluster)).collect()
 }
 
 /// The world's queue as one application sees it.

@@ -1,5 +1,6 @@
 //! What is watched while a run goes on: series, sampled four times a second and kept per second.
 
+use crate::config::kafka::ClusterConfig;
 use crate::engine::{SimDuration, SimTime};
 use crate::metrics::recorder::{Recorder, SeriesId};
 use crate::result::Series;
@@ -26,8 +27,13 @@ pub(crate) struct Observer {
     recorder: Recorder,
     total: [SeriesId; 6],
     producers: Vec<[SeriesId; 4]>,
-    systems: Vec<[SeriesId; 3]>,
+    streams: Vec<[SeriesId; 3]>,
+    clusters: Vec<[SeriesId; 5]>,
+    /// By cluster and broker: network bytes.
+    brokers: Vec<Vec<SeriesId>>,
+    /// Applications, then groups.
     consumers: Vec<[SeriesId; 3]>,
+    groups: Vec<[SeriesId; 3]>,
 }
 
 impl Observer {
@@ -52,14 +58,27 @@ impl Observer {
                 .map(|what| flow(&mut recorder, &prefix, what))
         };
         let producers = config.producers.iter().map(|p| of_producer(&p.name)).collect();
-        let mut of_system = |name: &str| {
+        let mut of_stream = |name: &str| {
             [
                 recorder.gauge(format!("systems.{name}.shards"), "shards"),
                 recorder.rate(format!("systems.{name}.bytes_accepted_per_s"), "B/s"),
                 recorder.gauge(format!("systems.{name}.write_capacity"), "B/s"),
             ]
         };
-        let systems = config.streams.iter().map(|s| of_system(&s.name)).collect();
+        let streams = config.streams.iter().map(|s| of_stream(&s.name)).collect();
+        let mut of_cluster = |name: &str| {
+            let prefix = format!("systems.{name}");
+            let mut level = |what: &str, unit| recorder.gauge(format!("{prefix}.{what}"), unit);
+            [
+                level("partitions_unavailable", "partitions"),
+                level("under_replicated", "partitions"),
+                level("under_min_isr", "partitions"),
+                level("in_sync_replicas", "replicas"),
+                recorder.rate(format!("{prefix}.bytes_accepted_per_s"), "B/s"),
+            ]
+        };
+        let clusters = config.clusters.iter().map(|c| of_cluster(&c.name)).collect();
+        let brokers = config.clusters.iter().map(|it| of_brokers(it, &mut recorder)).collect();
         let mut of_consumer = |name: &str| {
             let prefix = format!("consumers.{name}");
             [
@@ -68,8 +87,20 @@ impl Observer {
                 recorder.gauge(format!("{prefix}.lag_seconds"), "s"),
             ]
         };
-        let consumers = config.consumers.iter().map(|c| of_consumer(&c.name)).collect();
-        Self { recorder, total, producers, systems, consumers }
+        let apps = config.consumers.iter().map(|app| &app.name);
+        let names = apps.chain(config.groups.iter().map(|group| &group.name));
+        let consumers = names.map(|name| of_consumer(name)).collect();
+        let mut of_group = |name: &str| {
+            let prefix = format!("consumers.{name}");
+            let mut level = |what: &str, unit| recorder.gauge(format!("{prefix}.{what}"), unit);
+            [
+                level("partitions_assigned", "partitions"),
+                level("rebalancing", "0 or 1"),
+                level("client_lag_records", "records"),
+            ]
+        };
+        let groups = config.groups.iter().map(|group| of_group(&group.name)).collect();
+        Self { recorder, total, producers, streams, clusters, brokers, consumers, groups }
     }
 
     /// Takes a sample; the last one of a step ends it.
@@ -82,7 +113,43 @@ impl Observer {
             self.recorder.level(self.consumers[index][1], to_f64(unread));
             self.recorder.level(self.consumers[index][2], age.as_secs_f64());
         }
-        let highest = world.apps[..].iter().map(|app| app.counts.lag_records_max).max();
+        let apps = world.apps.len();
+        for index in 0..world.groups.len() {
+            let gauges = world.with_group(index, now, |it, place, at| it.sample(place, at));
+            lag += gauges.unread;
+            oldest = oldest.max(gauges.oldest);
+            let of_consumer = &self.consumers[apps + index];
+            self.recorder.level(of_consumer[1], to_f64(gauges.unread));
+            self.recorder.level(of_consumer[2], gauges.oldest.as_secs_f64());
+            let of_group = &self.groups[index];
+            self.recorder.level(of_group[0], to_f64(gauges.assigned));
+            self.recorder.level(of_group[1], if gauges.rebalancing { 1.0 } else { 0.0 });
+            self.recorder.level(of_group[2], to_f64(gauges.client_lag));
+        }
+        // Levels of a cluster change with events that a second does not hide: once a step is enough.
+        for (index, ids) in self.clusters.iter().enumerate().filter(|_| ends_step) {
+            let gauges = world.clusters[index].gauges();
+            let levels = [
+                gauges.unavailable,
+                gauges.under_replicated,
+                gauges.under_min_isr,
+                gauges.in_sync_replicas,
+            ];
+            for (id, level) in ids.iter().zip(levels) {
+                self.recorder.level(*id, to_f64(level));
+            }
+            self.recorder.count(ids[4], gauges.bytes_in);
+            let bytes = world.clusters[index].network_bytes();
+            for (id, (received, sent)) in self.brokers[index].iter().zip(bytes) {
+                self.recorder.count(*id, received + sent);
+            }
+        }
+        let of_apps = world.apps.iter().map(|app| app.counts.lag_records_max);
+        let of_groups = world
+            .groups
+            .iter()
+            .map(|&(cluster, place)| world.clusters[cluster].group_result(place).lag_records_max);
+        let highest = of_apps.chain(of_groups).max();
         world.lag_records_max = world.lag_records_max.max(lag).max(highest.unwrap_or(0));
         self.recorder.level(self.total[4], to_f64(lag));
         self.recorder.level(self.total[5], oldest.as_secs_f64());
@@ -109,7 +176,7 @@ impl Observer {
         for (id, sum) in self.total.iter().zip(sums) {
             self.recorder.count(*id, sum);
         }
-        for ((stream, usage), ids) in world.streams.iter().zip(&world.usage).zip(&self.systems) {
+        for ((stream, usage), ids) in world.streams.iter().zip(&world.usage).zip(&self.streams) {
             self.recorder.level(ids[0], to_f64(stream.open.len() as u64));
             self.recorder.count(ids[1], usage.wire_bytes);
             self.recorder.level(ids[2], to_f64(stream.write_capacity()));
@@ -122,10 +189,19 @@ impl Observer {
     }
 }
 
+/// Bytes through the network interface of each broker.
+fn of_brokers(cluster: &ClusterConfig, recorder: &mut Recorder) -> Vec<SeriesId> {
+    let prefix = format!("systems.{}.broker", cluster.name);
+    let name = |broker: usize| format!("{prefix}-{broker}.network_bytes_per_s");
+    (0..cluster.brokers.len()).map(|broker| recorder.rate(name(broker), "B/s")).collect()
+}
+
 impl World {
     /// What happens at the end of each second: capacity follows, logs forget.
     pub(crate) fn end_second(&mut self, now: SimTime) {
         self.set_cause(0);
+        let second = now.0 / STEP.0;
+        self.clusters.iter_mut().for_each(|cluster| cluster.tidy(second));
         for index in 0..self.streams.len() {
             if !self.streams[index].scale(now).is_empty() {
                 let stream = u16::try_from(index).expect("few streams");

@@ -9,7 +9,7 @@ use crate::kinesis::ShardIndex;
 use crate::kinesis::client::{Client, ClientCtx};
 use crate::kinesis::put::{PutItem, PutRequest};
 
-use super::{Event, World};
+use super::{Event, Flow, Home, World};
 
 /// Bytes of a PUT payload unit (N-P-1).
 const PUT_UNIT: u64 = 25_000;
@@ -22,12 +22,14 @@ impl World {
         now: SimTime,
         act: impl FnOnce(&mut Client, &mut ClientCtx<'_>),
     ) {
-        let of = &mut self.flows[usize::from(flow.0)];
+        let Flow { producer, home: Home::Stream(of) } = &mut self.flows[usize::from(flow.0)] else {
+            unreachable!("a cluster keeps its clients itself");
+        };
         let mut ctx = ClientCtx {
             now,
             flow,
             stream: of.stream,
-            producer: usize::from(of.producer),
+            producer: usize::from(*producer),
             ledger: &mut self.ledger,
             rng: &mut of.rng,
             requests: &mut self.launched,

@@ -2,8 +2,10 @@
 //! at an instant applies before the queued events of that instant (decision D-5).
 
 use crate::config::kafka::Quorum;
-use crate::config::{Capacity, Fleet, Happening, WorldConfig};
+use crate::config::{Capacity, Fleet, Happening, TimelineEntry, WorldConfig};
 use crate::engine::{SimDuration, SimTime};
+use crate::kafka::group::MemberId;
+use crate::kafka::{self, Cluster};
 use crate::kinesis::on_demand::{promised_capacity, shards_for};
 use crate::kinesis::stream::Stream;
 use crate::result::{Mark, MarkKind};
@@ -15,25 +17,71 @@ use super::World;
 /// Time until warm throughput is there (N-C-10: "minutes"; an assumption).
 const WARM_UP: SimDuration = SimDuration::from_secs(300);
 
-/// The beginning or the end of a timeline entry.
+/// A moment of a timeline entry.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     pub(super) at: SimTime,
     entry: usize,
-    begins: bool,
+    moment: Moment,
+}
+
+/// Which moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    Begins,
+    Ends,
+    /// A worker of a fleet goes, by crash or by order.
+    WorkerGoes(u32),
+    /// Its replacement starts.
+    WorkerComes(u32),
 }
 
 /// All beginnings and ends, in order of time and then of the file.
 pub(super) fn steps(config: &WorldConfig) -> Vec<Step> {
     let mut steps = Vec::new();
     for (entry, planned) in config.timeline.iter().enumerate() {
-        steps.push(Step { at: planned.at, entry, begins: true });
+        let mut add = |at: SimTime, moment: Moment| steps.push(Step { at, entry, moment });
+        add(planned.at, Moment::Begins);
+        restarts(config, planned, &mut add);
         if let Some(lasts) = planned.lasts {
-            steps.push(Step { at: planned.at + lasts, entry, begins: false });
+            add(planned.at + lasts, Moment::Ends);
         }
     }
     steps.sort_by_key(|step| step.at);
     steps
+}
+
+/// The single restarts that an entry stands for.
+fn restarts(config: &WorldConfig, planned: &TimelineEntry, add: &mut impl FnMut(SimTime, Moment)) {
+    let end =
+        planned.lasts.map_or(config.duration, |lasts| planned.at.since(SimTime::ZERO) + lasts);
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the rest are single moments")]
+    match &planned.what {
+        Happening::RestartLoop { workers, up, down, .. } => {
+            let round = SimDuration((*up + *down).0.max(1));
+            for worker in 0..*workers {
+                let phase = round.0 * u64::from(worker) / u64::from(*workers).max(1);
+                let mut goes = planned.at + SimDuration(phase);
+                while goes.0 < end.0 && goes.0 < config.duration.0 {
+                    add(goes, Moment::WorkerGoes(worker));
+                    add(goes + *down, Moment::WorkerComes(worker));
+                    goes += round;
+                }
+            }
+        }
+        Happening::RollingRestart { consumer, down, gap } => {
+            let workers = match *consumer {
+                Fleet::App(app) => config.consumers[app].workers,
+                Fleet::Group(group) => config.groups[group].members,
+            };
+            for worker in 0..workers {
+                let goes = planned.at + (*down + *gap).times(u64::from(worker));
+                add(goes, Moment::WorkerGoes(worker));
+                add(goes + *down, Moment::WorkerComes(worker));
+            }
+        }
+        _ => {}
+    }
 }
 
 /// What the timeline does to a producer's workload: known beforehand, since arrivals never depend
@@ -98,8 +146,6 @@ fn label(config: &WorldConfig, what: &Happening) -> String {
         Fleet::Group(index) => &config.groups[index].name,
     };
     let producer = |index: usize| &config.producers[index].name;
-    let list =
-        |numbers: &[usize]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     match what {
         Happening::HotKey { key, share_ppm, .. } => {
             format!("hot key {key} {}", percent(*share_ppm))
@@ -146,6 +192,25 @@ fn label(config: &WorldConfig, what: &Happening) -> String {
         Happening::RollingRestart { consumer: index, .. } => {
             format!("rolling restart of {}", consumer(*index))
         }
+        Happening::KillBrokers { .. }
+        | Happening::PauseBrokers { .. }
+        | Happening::StopBrokers { .. }
+        | Happening::SlowDisks { .. }
+        | Happening::CutZone { .. }
+        | Happening::KillQuorumNodes { .. }
+        | Happening::AddPartitions { .. }
+        | Happening::ElectUnclean { .. } => cluster_label(config, what),
+    }
+}
+
+/// The same for what happens to a cluster.
+fn cluster_label(config: &WorldConfig, what: &Happening) -> String {
+    let list =
+        |numbers: &[usize]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let times = |ppm: u64| format!("×{}", ppm as f64 / 1e6);
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others have their labels")]
+    match what {
         Happening::KillBrokers { brokers, .. } => format!("broker {} killed", list(brokers)),
         Happening::PauseBrokers { brokers, .. } => format!("broker {} paused", list(brokers)),
         Happening::StopBrokers { brokers, .. } => format!("broker {} stopped", list(brokers)),
@@ -168,6 +233,7 @@ fn label(config: &WorldConfig, what: &Happening) -> String {
         Happening::ElectUnclean { cluster, topic } => {
             format!("unclean election of {}", config.clusters[*cluster].topics[*topic].name)
         }
+        _ => String::new(),
     }
 }
 
@@ -182,23 +248,32 @@ impl World {
         let step = self.steps[self.next_step];
         self.next_step += 1;
         let what = self.config.timeline[step.entry].what.clone();
-        let kind = match (what.is_action(), step.begins) {
-            (true, true) => "action",
-            (true, false) => "action_ended",
-            (false, true) => "fault_started",
-            (false, false) => "fault_ended",
+        let begins = step.moment == Moment::Begins;
+        // A plan has no cause; what follows comes of its beginning.
+        self.set_cause(if begins { 0 } else { self.begun[step.entry] });
+        let kind = match (what.is_action(), step.moment) {
+            (true, Moment::Begins) => "action",
+            (true, Moment::Ends) => "action_ended",
+            (false, Moment::Begins) => "fault_started",
+            (false, Moment::Ends) => "fault_ended",
+            (_, Moment::WorkerGoes(worker)) => {
+                self.worker_goes(&what, worker, step.entry, step.at);
+                return;
+            }
+            (_, Moment::WorkerComes(worker)) => {
+                self.worker_comes(&what, worker, step.at);
+                return;
+            }
         };
-        // A plan has no cause; its end comes of its beginning.
-        self.set_cause(if step.begins { 0 } else { self.begun[step.entry] });
         let label = label(&self.config, &what);
         self.note(step.at, kind, "timeline".to_owned(), label.clone());
-        if step.begins {
+        if begins {
             self.begun[step.entry] = self.cause;
         }
         if let Some(Fleet::App(app)) = what.fleet_of() {
             self.last_change[app] = self.cause;
         }
-        if step.begins {
+        if begins {
             if let Err(refusal) = self.begin(&what, step.entry, step.at) {
                 self.warnings.push(format!("{}: {label} was refused: {refusal}", step.at));
                 self.note(step.at, "action_refused", "timeline".to_owned(), refusal);
@@ -250,23 +325,128 @@ impl World {
             | Happening::UpdateShardCount { .. }
             | Happening::SwitchMode { .. }
             | Happening::WarmThroughput { .. } => self.operate(what, now)?,
-            Happening::SlowConsumer { consumer: Fleet::Group(_), .. }
-            | Happening::KillWorkers { consumer: Fleet::Group(_), .. }
-            | Happening::PauseWorkers { consumer: Fleet::Group(_), .. }
-            | Happening::AddWorkers { consumer: Fleet::Group(_), .. }
-            | Happening::StopWorkers { consumer: Fleet::Group(_), .. }
-            | Happening::RestartLoop { .. }
-            | Happening::RollingRestart { .. }
-            | Happening::KillBrokers { .. }
-            | Happening::PauseBrokers { .. }
-            | Happening::CutZone { .. }
-            | Happening::SlowDisks { .. }
-            | Happening::KillQuorumNodes { .. }
-            | Happening::StopBrokers { .. }
-            | Happening::AddPartitions { .. }
-            | Happening::ElectUnclean { .. } => {}
+            Happening::SlowConsumer { consumer: Fleet::Group(group), .. }
+            | Happening::KillWorkers { consumer: Fleet::Group(group), .. }
+            | Happening::PauseWorkers { consumer: Fleet::Group(group), .. }
+            | Happening::AddWorkers { consumer: Fleet::Group(group), .. }
+            | Happening::StopWorkers { consumer: Fleet::Group(group), .. } => {
+                self.injected[entry] += self.begin_group(*group, what, entry, now);
+            }
+            // Their single restarts are steps of their own.
+            Happening::RestartLoop { .. } | Happening::RollingRestart { .. } => {}
+            Happening::KillBrokers { cluster, .. }
+            | Happening::PauseBrokers { cluster, .. }
+            | Happening::CutZone { cluster, .. }
+            | Happening::SlowDisks { cluster, .. }
+            | Happening::KillQuorumNodes { cluster, .. }
+            | Happening::StopBrokers { cluster, .. }
+            | Happening::AddPartitions { cluster, .. }
+            | Happening::ElectUnclean { cluster, .. } => {
+                let hit = self.with_cluster(*cluster, now, |it, at| it.begin(what, at));
+                self.injected[entry] += hit;
+            }
         }
         Ok(())
+    }
+
+    /// A worker of a restart loop crashes, or one of a rolling restart stops.
+    fn worker_goes(&mut self, what: &Happening, worker: u32, entry: usize, now: SimTime) {
+        let clean = what.is_action();
+        self.injected[entry] += 1;
+        let (kind, detail) = if clean { ("worker_stopped", "") } else { ("worker_crashed", "") };
+        match what.fleet_of() {
+            Some(Fleet::App(app)) => {
+                let subject = format!("consumers.{}", self.config.consumers[app].name);
+                self.note(now, kind, subject, detail.to_owned());
+                self.last_change[app] = self.cause;
+                self.with_app(app, now, |app, at| {
+                    if clean { app.stop_workers(1, at) } else { app.kill_workers(1, at) }
+                });
+            }
+            Some(Fleet::Group(group)) => {
+                let name = &self.config.groups[group].name;
+                let subject = format!("consumers.{name}/member-{worker}");
+                self.note(now, kind, subject, detail.to_owned());
+                self.with_group(group, now, |cluster, place, at| {
+                    if clean {
+                        cluster.stop_member(place, MemberId(worker), at);
+                    } else {
+                        cluster.kill_member(place, MemberId(worker), at);
+                    }
+                });
+            }
+            None => {}
+        }
+    }
+
+    /// Its replacement starts.
+    fn worker_comes(&mut self, what: &Happening, worker: u32, now: SimTime) {
+        match what.fleet_of() {
+            Some(Fleet::App(app)) => self.with_app(app, now, |app, at| app.add_workers(1, at)),
+            Some(Fleet::Group(group)) => self.with_group(group, now, |cluster, place, at| {
+                cluster.start_members(place, &[MemberId(worker)], at);
+            }),
+            None => {}
+        }
+    }
+
+    /// Lets a group's cluster act on it.
+    pub(super) fn with_group<R>(
+        &mut self,
+        group: usize,
+        now: SimTime,
+        act: impl FnOnce(&mut Cluster, usize, &mut kafka::At<'_, '_>) -> R,
+    ) -> R {
+        let (cluster, place) = self.groups[group];
+        self.with_cluster(cluster, now, |cluster, at| act(cluster, place, at))
+    }
+
+    /// What begins for the members of a group; returns how many it hit.
+    fn begin_group(&mut self, group: usize, what: &Happening, entry: usize, now: SimTime) -> u64 {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the others do not concern members")]
+        let hit = match what {
+            Happening::SlowConsumer { factor_ppm, .. } => {
+                self.with_group(group, now, |it, place, _| it.slow_members(place, *factor_ppm));
+                return 1;
+            }
+            Happening::AddWorkers { workers, .. } => {
+                self.with_group(group, now, |it, place, at| it.add_members(place, *workers, at));
+                return 1;
+            }
+            Happening::KillWorkers { workers, .. } => {
+                self.with_group(group, now, |it, place, at| it.kill_members(place, *workers, at))
+            }
+            Happening::StopWorkers { workers, .. } => {
+                self.with_group(group, now, |it, place, at| it.stop_members(place, *workers, at))
+            }
+            Happening::PauseWorkers { workers, .. } => {
+                self.with_group(group, now, |it, place, at| it.pause_members(place, *workers, at))
+            }
+            _ => return 0,
+        };
+        let count = hit.len() as u64;
+        self.gone.push((entry, hit));
+        count
+    }
+
+    /// What ends for the members of a group: those that were hit come back.
+    fn end_group(&mut self, group: usize, what: &Happening, entry: usize, now: SimTime) {
+        if let Happening::SlowConsumer { .. } = what {
+            self.with_group(group, now, |it, place, _| it.slow_members(place, 1_000_000));
+            return;
+        }
+        let Some(index) = self.gone.iter().position(|(of, _)| *of == entry) else {
+            return;
+        };
+        let (_, hit) = self.gone.swap_remove(index);
+        let paused = matches!(what, Happening::PauseWorkers { .. });
+        self.with_group(group, now, |it, place, at| {
+            if paused {
+                it.resume_members(place, &hit, at);
+            } else {
+                it.start_members(place, &hit, at);
+            }
+        });
     }
 
     /// What an operator does to a stream.
@@ -343,18 +523,22 @@ impl World {
             Happening::ThrottleApi { stream, .. } => self.faults[*stream].throttle_ppm = 0,
             Happening::ExpireIterators { stream, .. } => self.faults[*stream].expire_ppm = 0,
             Happening::LoseAnswers { stream, .. } => self.faults[*stream].lose_answers_ppm = 0,
-            Happening::SlowConsumer { consumer: Fleet::Group(_), .. }
-            | Happening::KillWorkers { consumer: Fleet::Group(_), .. }
-            | Happening::PauseWorkers { consumer: Fleet::Group(_), .. }
-            | Happening::StopWorkers { consumer: Fleet::Group(_), .. }
-            | Happening::RestartLoop { .. }
+            Happening::SlowConsumer { consumer: Fleet::Group(group), .. }
+            | Happening::KillWorkers { consumer: Fleet::Group(group), .. }
+            | Happening::PauseWorkers { consumer: Fleet::Group(group), .. }
+            | Happening::StopWorkers { consumer: Fleet::Group(group), .. } => {
+                self.end_group(*group, what, entry, now);
+            }
+            Happening::KillBrokers { cluster, .. }
+            | Happening::PauseBrokers { cluster, .. }
+            | Happening::CutZone { cluster, .. }
+            | Happening::SlowDisks { cluster, .. }
+            | Happening::KillQuorumNodes { cluster, .. }
+            | Happening::StopBrokers { cluster, .. } => {
+                self.with_cluster(*cluster, now, |it, at| it.end(what, at));
+            }
+            Happening::RestartLoop { .. }
             | Happening::RollingRestart { .. }
-            | Happening::KillBrokers { .. }
-            | Happening::PauseBrokers { .. }
-            | Happening::CutZone { .. }
-            | Happening::SlowDisks { .. }
-            | Happening::KillQuorumNodes { .. }
-            | Happening::StopBrokers { .. }
             | Happening::AddPartitions { .. }
             | Happening::ElectUnclean { .. }
             | Happening::HotKey { .. }

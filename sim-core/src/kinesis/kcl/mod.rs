@@ -14,7 +14,7 @@
 
 pub mod coordination;
 mod fetch;
-mod order;
+
 mod process;
 
 use crate::blame::{BlameBook, Cause, PlaceClock};
@@ -23,11 +23,11 @@ use crate::engine::{Ctx, NANOS_PER_SEC, RngStream, Rngs, SimDuration, SimTime};
 use crate::flow::FlowId;
 use crate::ledger::Ledger;
 use crate::metrics::latency::Latency;
+use crate::order::{KeyOrder, RestOrder};
 
 use super::ShardIndex;
 use super::stream::Stream;
 use coordination::{Change, Coordination, WorkerId};
-use order::{KeyOrder, RestOrder};
 use process::Reader;
 
 /// An event inside an application.

@@ -463,9 +463,9 @@ impl App {
             let late = if part.class == KeyClass::UNIQUE {
                 0
             } else if part.class.is_one_key() {
-                self.keys.deliver(part)
+                self.keys.deliver(&part.run())
             } else {
-                match state.rest.deliver(part) {
+                match state.rest.deliver(&part.run()) {
                     0 => 0,
                     ahead => {
                         let chance = (at.overtaking)(part.flow, reader.shard, ahead);

@@ -1,11 +1,18 @@
 //! Configuration of real libraries under its real names: what is modelled, with ranges and
 //! defaults, and what exists but is not modelled.
-//!
-//! Sources: the KPL's own `default_config.properties` and `KinesisProducerConfiguration` (N-KPL-2),
-//! the KCL's `docs/kcl-configurations.md` (N-KCL-2, N-KCL-3, N-KCL-19, N-KCL-22).
+
+mod kafka;
+mod kafka_keys;
+mod kinesis;
 
 use crate::schema::{ConfigValue, KclVersion, Named};
 use crate::units::{Bytes, Dur, Quantity, percent_of_text};
+
+pub use kafka::{
+    Assignor, BROKER, CONSUMER, KAFKA, KafkaKnob, KafkaLibrary, NONE, PRODUCER, Place, Release,
+    STREAMS, TOPIC, ZOOKEEPER, assignors,
+};
+pub use kinesis::{KCL, KPL};
 
 /// The library that a `config` map belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,15 +47,28 @@ pub enum Kind {
     Count(u64, u64),
     /// `"150%"`; whole per cents.
     Percent(u64, u64),
-    /// `"100ms"`; a bare number of milliseconds if the name ends in `Millis`.
+    /// `"100ms"`; a bare number where the name ends in its unit (`Millis`, `.ms`, `.hours`).
     Time(Dur, Dur),
-    /// `"50KiB"`.
+    /// The same, or -1 for none.
+    TimeOrNone(Dur, Dur),
+    /// `"50KiB"`; for Kafka, which knows no units, also a bare number of bytes.
     Size(Bytes, Bytes),
+    /// The same, or -1 for none.
+    SizeOrNone(Bytes, Bytes),
+    /// `acks`: 0, 1, -1 or `"all"`.
+    Acks,
+    /// `partition.assignment.strategy`: one or more assignors, separated by commas.
+    Assignors,
+    /// Words from a list, separated by commas; a bit for each.
+    Words(&'static [&'static str]),
+    /// Any text that is not empty.
+    Name,
     /// One of some words.
     Choice(&'static [&'static str]),
 }
 
-/// The value of a key, in the unit of its kind: nanoseconds, bytes, per cents, a place in a list.
+/// The value of a key, in the unit of its kind: nanoseconds, bytes, per cents, a place in a list;
+/// [`NONE`] where -1 stands for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting(pub u64);
 
@@ -61,120 +81,6 @@ const fn only(version: KclVersion, knob: Knob) -> Knob {
 }
 
 const HOUR: Dur = Dur::secs(3_600);
-
-/// Kinesis Producer Library 1.0 (N-KPL-2).
-pub const KPL: Library = Library {
-    name: "KPL",
-    modelled: &[
-        knob("AggregationEnabled", Kind::Flag, "true"),
-        knob("AggregationMaxCount", Kind::Count(1, u32::MAX as u64), "4294967295"),
-        knob("AggregationMaxSize", Kind::Size(Bytes(64), Bytes(1 << 20)), "50KiB"),
-        knob("CollectionMaxCount", Kind::Count(1, 500), "500"),
-        knob("CollectionMaxSize", Kind::Size(Bytes(52_224), Bytes(10 << 20)), "5MiB"),
-        knob("FailIfThrottled", Kind::Flag, "false"),
-        knob("MaxConnections", Kind::Count(1, 256), "24"),
-        knob("RateLimit", Kind::Percent(1, 1_000_000), "150%"),
-        knob("RecordMaxBufferedTime", Kind::Time(Dur(0), HOUR), "100ms"),
-        knob("RecordTtl", Kind::Time(Dur::millis(100), Dur::secs(31 * 86_400)), "30s"),
-        knob("RequestTimeout", Kind::Time(Dur::millis(100), Dur::secs(600)), "6s"),
-    ],
-    known: &[
-        "CaCertPath",
-        "CloudwatchEndpoint",
-        "CloudwatchPort",
-        "ConnectTimeout",
-        "CredentialsRefreshDelay",
-        "EnableCoreDumps",
-        "EnableOldPipe",
-        "GlueSchemaRegistryConfiguration",
-        "KinesisEndpoint",
-        "KinesisPort",
-        "LogLevel",
-        "MaxUserRecordSize",
-        "MetricsGranularity",
-        "MetricsLevel",
-        "MetricsNamespace",
-        "MetricsUploadDelay",
-        "MinConnections",
-        "NativeExecutable",
-        "ProxyHost",
-        "ProxyPassword",
-        "ProxyPort",
-        "ProxyUserName",
-        "Region",
-        "ReturnUserRecordInFuture",
-        "StsEndpoint",
-        "StsPort",
-        "TempDirectory",
-        "ThreadPoolSize",
-        "ThreadingModel",
-        "UserRecordTimeoutInMillis",
-        "VerifyCertificate",
-    ],
-};
-
-/// Values of `leaseAssignmentStrategy` (N-KCL-20).
-const STRATEGIES: &[&str] = &["WORKER_UTILIZATION_AWARE", "LEASE_COUNT_BASED"];
-
-/// Kinesis Client Library 2.x and 3.x (N-KCL-2).
-pub const KCL: Library = Library {
-    name: "KCL",
-    modelled: &[
-        knob("failoverTimeMillis", Kind::Time(Dur::secs(1), HOUR), "10s"),
-        knob("maxLeasesForWorker", Kind::Count(1, i32::MAX as u64), "2147483647"),
-        only(KclVersion::V2, knob("maxLeasesToStealAtOneTime", Kind::Count(1, 10_000), "1")),
-        knob("parentShardPollIntervalMillis", Kind::Time(Dur::millis(100), HOUR), "10s"),
-        knob("maxRecords", Kind::Count(1, 10_000), "10000"),
-        knob("idleTimeBetweenReadsInMillis", Kind::Time(Dur::millis(1), HOUR), "1s500ms"),
-        only(
-            KclVersion::V3,
-            knob("leaseAssignmentStrategy", Kind::Choice(STRATEGIES), "WORKER_UTILIZATION_AWARE"),
-        ),
-        only(KclVersion::V3, knob("isGracefulLeaseHandoffEnabled", Kind::Flag, "true")),
-        only(
-            KclVersion::V3,
-            knob("gracefulLeaseHandoffTimeoutMillis", Kind::Time(Dur(0), HOUR), "30s"),
-        ),
-    ],
-    known: &[
-        "ClientVersionConfig",
-        "allowThroughputOvershoot",
-        "applicationName",
-        "billingMode",
-        "callProcessRecordsEvenForEmptyRecordList",
-        "cleanupLeasesUponShardCompletion",
-        "dampeningPercentage",
-        "disableWorkerMetrics",
-        "enablePriorityLeaseAssignment",
-        "epsilonMillis",
-        "ignoreUnexpectedChildShards",
-        "initialLeaseTableReadCapacity",
-        "initialLeaseTableWriteCapacity",
-        "initialPositionInStream",
-        "initialPositionInStreamExtended",
-        "listShardsBackoffTimeInMillis",
-        "logWarningForTaskAfterMillis",
-        "maxCacheMissesBeforeReload",
-        "maxGetRecordsThreadPool",
-        "maxLeaseRenewalThreads",
-        "maxListShardsRetryAttempts",
-        "maxThroughputPerHostKBps",
-        "metricsBufferTimeMillis",
-        "metricsEnabledDimensions",
-        "metricsLevel",
-        "metricsMaxQueueSize",
-        "reBalanceThresholdPercentage",
-        "retryGetRecordsInSeconds",
-        "shardConsumerDispatchPollIntervalMillis",
-        "shardPrioritization",
-        "shardSyncIntervalMillis",
-        "skipShardSyncAtWorkerInitializationIfLeasesExist",
-        "streamName",
-        "tableName",
-        "taskBackoffTimeMillis",
-        "workerIdentifier",
-    ],
-};
 
 impl Library {
     /// The modelled key of that name.
@@ -218,28 +124,53 @@ impl Knob {
                     .ok_or_else(|| wrong(&format!("a percentage from \"{low}%\" to \"{high}%\"")))
             }
             Kind::Time(low, high) => self.read_time(value, low, high),
-            Kind::Size(low, high) => {
-                let size = value.as_text().and_then(|text| Bytes::read(text).ok());
-                between(size.map(|size| size.0), low.0, high.0)
-                    .ok_or_else(|| wrong(&format!("a size from \"{low}\" to \"{high}\"")))
+            Kind::TimeOrNone(..) if is_none(value) => Ok(Setting(NONE)),
+            Kind::TimeOrNone(low, high) => {
+                self.read_time(value, low, high).map_err(|it| format!("{it}; -1 is none"))
+            }
+            Kind::Size(low, high) => self.read_size(value, low, high),
+            Kind::SizeOrNone(..) if is_none(value) => Ok(Setting(NONE)),
+            Kind::SizeOrNone(low, high) => {
+                self.read_size(value, low, high).map_err(|it| format!("{it}; -1 is none"))
             }
             Kind::Choice(words) => (0..)
                 .zip(words)
                 .find(|(_, word)| value.as_text() == Some(word))
                 .map(|(place, _)| Setting(place))
                 .ok_or_else(|| wrong(&format!("one of \"{}\"", words.join("\", \"")))),
+            Kind::Acks => kafka::acks(value).ok_or_else(|| wrong("0, 1, -1 or \"all\"")),
+            Kind::Assignors => {
+                let text = value.as_text().ok_or_else(|| wrong("assignors such as \"range\""))?;
+                assignors(text).map(|_| Setting(0))
+            }
+            Kind::Words(words) => kafka::words(value, words)
+                .ok_or_else(|| wrong(&format!("some of \"{}\"", words.join(",")))),
+            Kind::Name => match value.as_text() {
+                Some(text) if !text.trim().is_empty() => Ok(Setting(1)),
+                Some(_) | None => Err(wrong("text")),
+            },
         }
     }
 
     fn read_time(&self, value: &ConfigValue, low: Dur, high: Dur) -> Result<Setting, String> {
-        let bare_allowed = self.name.ends_with("Millis");
+        let unit = BARE_UNITS.iter().find(|(ending, ..)| self.name.ends_with(ending));
         let written = value.as_text().and_then(|text| Dur::read(text).ok());
-        let bare = value.as_count().filter(|_| bare_allowed);
-        let bare = bare.and_then(|millis| millis.checked_mul(1_000_000));
+        let bare = unit.and_then(|(_, unit, _)| value.as_count()?.checked_mul(*unit));
         let nanos = written.map(|dur| dur.0).or(bare);
         between(nanos, low.0, high.0).ok_or_else(|| {
-            let bare = if bare_allowed { " (a bare number is milliseconds)" } else { "" };
+            let bare = unit.map_or_else(String::new, |it| format!(" (a bare number is {})", it.2));
             format!("expected a duration from \"{low}\" to \"{high}\"{bare}, got {value}")
+        })
+    }
+
+    fn read_size(&self, value: &ConfigValue, low: Bytes, high: Bytes) -> Result<Setting, String> {
+        // Only keys of Kafka have dots in their names.
+        let bare_allowed = self.name.contains('.');
+        let written = value.as_text().and_then(|text| Bytes::read(text).ok());
+        let bare = value.as_count().filter(|_| bare_allowed);
+        between(written.map(|size| size.0).or(bare), low.0, high.0).ok_or_else(|| {
+            let bare = if bare_allowed { " (a bare number is bytes)" } else { "" };
+            format!("expected a size from \"{low}\" to \"{high}\"{bare}, got {value}")
         })
     }
 
@@ -252,15 +183,38 @@ impl Knob {
                 .default
                 .parse()
                 .map_or_else(|_| ConfigValue::Text(self.default.to_owned()), ConfigValue::Whole),
-            Kind::Percent(..) | Kind::Time(..) | Kind::Size(..) | Kind::Choice(_) => {
-                ConfigValue::Text(self.default.to_owned())
+            Kind::TimeOrNone(..) | Kind::SizeOrNone(..) if self.default == "-1" => {
+                ConfigValue::Whole(-1)
             }
+            Kind::Percent(..)
+            | Kind::Time(..)
+            | Kind::TimeOrNone(..)
+            | Kind::Size(..)
+            | Kind::SizeOrNone(..)
+            | Kind::Choice(_)
+            | Kind::Acks
+            | Kind::Assignors
+            | Kind::Words(_)
+            | Kind::Name => ConfigValue::Text(self.default.to_owned()),
         }
     }
 
-    fn default_setting(&self) -> Setting {
+    pub(crate) fn default_setting(&self) -> Setting {
         self.read(&self.default_value()).unwrap_or(Setting(0))
     }
+}
+
+/// Endings of names that carry a unit, with its nanoseconds.
+const BARE_UNITS: [(&str, u64, &str); 5] = [
+    ("Millis", 1_000_000, "milliseconds"),
+    (".ms", 1_000_000, "milliseconds"),
+    (".seconds", 1_000_000_000, "seconds"),
+    (".minutes", 60_000_000_000, "minutes"),
+    (".hours", 3_600_000_000_000, "hours"),
+];
+
+fn is_none(value: &ConfigValue) -> bool {
+    *value == ConfigValue::Whole(-1) || value.as_text() == Some("-1")
 }
 
 fn between(value: Option<u64>, low: u64, high: u64) -> Option<Setting> {

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 
 use crate::engine::SimTime;
 use crate::flow::{FlowId, KeyClass};
-use crate::kinesis::log::Part;
 
 /// Slots kept, and their width in nanoseconds.
 const SLOTS: u64 = 512;
@@ -18,31 +17,48 @@ const SLOTS_LEN: usize = 512;
 const BLOCK: usize = 16;
 const SLOT_NS: u64 = 100_000_000;
 
+/// Records of one flow and class that were offered together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    /// Which client process.
+    pub(crate) flow: FlowId,
+    /// Which keys.
+    pub(crate) class: KeyClass,
+    /// Number of the first record within flow and class.
+    pub(crate) first_seq: u64,
+    /// From one record's number to the next.
+    pub(crate) stride: u16,
+    /// Records.
+    pub(crate) count: u32,
+    /// When they were offered.
+    pub(crate) offered_at: SimTime,
+}
+
 /// Highest delivered number of every single key.
 #[derive(Clone, Debug, Default)]
-pub(super) struct KeyOrder {
+pub(crate) struct KeyOrder {
     delivered: BTreeMap<(FlowId, KeyClass), u64>,
 }
 
 impl KeyOrder {
     /// A batch of one key is delivered for the first time: how many of its records came late.
-    pub(super) fn deliver(&mut self, part: &Part) -> u64 {
-        let stride = u64::from(part.stride);
-        let last = part.first_seq + u64::from(part.count - 1) * stride;
-        let highest = self.delivered.entry((part.flow, part.class)).or_insert(0);
+    pub(crate) fn deliver(&mut self, run: &Run) -> u64 {
+        let stride = u64::from(run.stride);
+        let last = run.first_seq + u64::from(run.count - 1) * stride;
+        let highest = self.delivered.entry((run.flow, run.class)).or_insert(0);
         // Numbers are kept plus one, so that zero means none.
         let below = (*highest).saturating_sub(1);
         *highest = (*highest).max(last + 1);
-        if below <= part.first_seq {
+        if below <= run.first_seq {
             return 0;
         }
-        (below - part.first_seq).div_ceil(stride).min(u64::from(part.count))
+        (below - run.first_seq).div_ceil(stride).min(u64::from(run.count))
     }
 }
 
 /// Delivered records of the rest, by flow and offered instant.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RestOrder {
+pub(crate) struct RestOrder {
     flows: Vec<Option<Slots>>,
 }
 
@@ -56,8 +72,8 @@ struct Slots {
 impl RestOrder {
     /// A batch of many keys is delivered for the first time: how many later records of its flow
     /// were delivered before.
-    pub(super) fn deliver(&mut self, part: &Part) -> u64 {
-        let flow = usize::from(part.flow.0);
+    pub(crate) fn deliver(&mut self, run: &Run) -> u64 {
+        let flow = usize::from(run.flow.0);
         if self.flows.len() <= flow {
             self.flows.resize(flow + 1, None);
         }
@@ -66,11 +82,11 @@ impl RestOrder {
             blocks: vec![0; SLOTS_LEN / BLOCK],
             newest: 0,
         });
-        slots.deliver(part.offered_at, part.count)
+        slots.deliver(run.offered_at, run.count)
     }
 
     /// A child shard begins with the history of its parents.
-    pub(super) fn inherit(&mut self, parent: &Self) {
+    pub(crate) fn inherit(&mut self, parent: &Self) {
         if self.flows.len() < parent.flows.len() {
             self.flows.resize(parent.flows.len(), None);
         }
@@ -137,17 +153,14 @@ fn index(slot: u64) -> usize {
 mod tests {
     use super::*;
 
-    fn part(offered_ms: u64, first_seq: u64, count: u32, stride: u16) -> Part {
-        Part {
+    fn run(offered_ms: u64, first_seq: u64, count: u32, stride: u16) -> Run {
+        Run {
             offered_at: SimTime(offered_ms * 1_000_000),
             first_seq,
             count,
-            bytes: count,
             class: KeyClass(0),
             flow: FlowId(0),
             stride,
-            copy: false,
-            detoured: false,
         }
     }
 
@@ -156,33 +169,33 @@ mod tests {
     #[test]
     fn records_below_the_delivered_maximum_are_late() {
         let mut order = KeyOrder::default();
-        assert_eq!(order.deliver(&part(0, 1, 4, 2)), 0);
-        assert_eq!(order.deliver(&part(0, 0, 4, 2)), 4);
+        assert_eq!(order.deliver(&run(0, 1, 4, 2)), 0);
+        assert_eq!(order.deliver(&run(0, 0, 4, 2)), 4);
         // 6, 8, 10: only 6 is below 7.
-        assert_eq!(order.deliver(&part(0, 6, 3, 2)), 1);
-        assert_eq!(order.deliver(&part(0, 11, 3, 1)), 0);
+        assert_eq!(order.deliver(&run(0, 6, 3, 2)), 1);
+        assert_eq!(order.deliver(&run(0, 11, 3, 1)), 0);
     }
 
     #[test]
     fn later_records_of_the_flow_are_counted_once_each() {
         let mut order = RestOrder::default();
-        assert_eq!(order.deliver(&part(1_000, 0, 5, 1)), 0);
-        assert_eq!(order.deliver(&part(3_000, 0, 7, 1)), 0);
-        assert_eq!(order.deliver(&part(2_000, 0, 1, 1)), 7);
-        assert_eq!(order.deliver(&part(500, 0, 1, 1)), 13);
+        assert_eq!(order.deliver(&run(1_000, 0, 5, 1)), 0);
+        assert_eq!(order.deliver(&run(3_000, 0, 7, 1)), 0);
+        assert_eq!(order.deliver(&run(2_000, 0, 1, 1)), 7);
+        assert_eq!(order.deliver(&run(500, 0, 1, 1)), 13);
         // A minute later the old ones are beyond the window.
-        assert_eq!(order.deliver(&part(63_000, 0, 2, 1)), 0);
-        assert_eq!(order.deliver(&part(900, 0, 2, 1)), 2);
+        assert_eq!(order.deliver(&run(63_000, 0, 2, 1)), 0);
+        assert_eq!(order.deliver(&run(900, 0, 2, 1)), 2);
     }
 
     #[test]
     fn a_merged_shard_knows_what_both_parents_delivered() {
         let (mut low, mut high) = (RestOrder::default(), RestOrder::default());
-        low.deliver(&part(2_000, 0, 3, 1));
-        high.deliver(&part(3_000, 0, 4, 1));
+        low.deliver(&run(2_000, 0, 3, 1));
+        high.deliver(&run(3_000, 0, 4, 1));
         let mut child = RestOrder::default();
         child.inherit(&low);
         child.inherit(&high);
-        assert_eq!(child.deliver(&part(1_000, 0, 1, 1)), 7);
+        assert_eq!(child.deliver(&run(1_000, 0, 1, 1)), 7);
     }
 }

@@ -1,18 +1,21 @@
 //! From a checked scenario to what a world is built of: names become indices, shapes become knots,
 //! real configuration becomes fields, and the resolution is chosen (decision D-8).
 
-use sim_core::config as sim;
-use sim_core::engine::{SimDuration, SimTime};
+mod kafka;
+mod kinesis;
+mod timeline;
 
-use crate::defaults;
-use crate::knobs::{KCL, KPL};
+use sim_core::config as sim;
+use sim_core::engine::SimDuration;
+
+use crate::effective::{client, topic_names, topic_of};
 use crate::rates::{Profiles, profile, records_within};
 use crate::schema::{
-    Arrivals, Capacity, Client, Consumer, GrowthRule, Happening, Kcl, KclVersion, Keys, Kinesis,
-    Kpl, Named, OnDemand, Planned, Producer, RecordSize, Retrieval, Scenario, Sdk, ServiceTime,
-    System,
+    Arrivals, Capacity, Client, Keys, Named, Producer, RecordSize, Scenario, ServiceTime, System,
 };
 use crate::units::Dur;
+
+pub(crate) use kinesis::{LEAST_IDLE_TIME_V3, shards_on_demand};
 
 /// D-8: clumps times partitions that a run may have. Half of what the decision first allowed: a
 /// comparison of seven runs should take about a second, and a part costs some 100 ns.
@@ -21,6 +24,10 @@ const MOST_PARTS: u128 = 2_000_000;
 const MOST_EXACT_RECORDS: u128 = 2_000_000;
 /// D-8, in milliseconds.
 const GRIDS_MS: [u64; 8] = [1, 2, 5, 10, 20, 50, 100, 250];
+/// A part of Kafka counts as so many of Kinesis: its followers and its group act on it, too.
+const KAFKA_WEIGHT: u128 = 4;
+/// Further grids for Kafka, whose topics have thousands of partitions.
+const KAFKA_GRIDS_MS: [u64; 2] = [500, 1_000];
 /// D-11: instances that are simulated one by one.
 const MOST_FLOWS: u32 = 8;
 
@@ -34,67 +41,73 @@ pub fn lower(
     resolution: SimDuration,
     seed: u64,
 ) -> sim::WorldConfig {
-    let streams = scenario.systems.iter();
+    let systems = || scenario.systems.iter();
+    let streams = systems().filter_map(|(name, it)| Some((name, it.as_kinesis()?)));
+    let clusters = systems().filter_map(|(name, it)| Some((name, it.as_kafka()?)));
+    let consumers = || scenario.consumers.iter();
+    let applications = consumers().filter_map(|(name, it)| Some((name, it.as_kcl()?)));
+    let groups = consumers().filter_map(|(name, it)| Some((name, it.as_group()?)));
     let producers = scenario.producers.iter();
-    let consumers = scenario.consumers.iter();
+    let planned = scenario.timeline.iter();
     sim::WorldConfig {
         seed,
         duration: scenario.duration.sim(),
         resolution,
-        streams: streams.map(|(name, system)| stream(name, system)).collect(),
-        clusters: Vec::new(),
+        streams: streams.map(|(name, it)| kinesis::stream(name, it)).collect(),
+        clusters: clusters.map(|(name, it)| kafka::cluster(name, it)).collect(),
         producers: producers.map(|(name, it)| producer(scenario, name, it, profiles)).collect(),
-        consumers: consumers.map(|(name, it)| consumer(scenario, name, it)).collect(),
-        groups: Vec::new(),
-        timeline: scenario
-            .timeline
-            .iter()
-            .filter_map(|planned| timeline_entry(scenario, planned))
+        consumers: applications
+            .map(|(name, it)| kinesis::application(scenario, name, it))
             .collect(),
+        groups: groups.map(|(name, it)| kafka::group(scenario, name, it)).collect(),
+        timeline: planned.filter_map(|it| timeline::entry(scenario, it)).collect(),
     }
+}
+
+/// The place of a name among those of its kind.
+fn index_among<T>(names: &Named<T>, name: &str, is_of_kind: impl Fn(&T) -> bool) -> usize {
+    let of_kind = names.iter().filter(|it| is_of_kind(it.1));
+    let mut names = of_kind.map(|it| it.0);
+    names.position(|it| it == name).unwrap_or(0)
 }
 
 fn index<T>(names: &Named<T>, name: &str) -> usize {
-    names.get_index_of(name).unwrap_or(0)
+    index_among(names, name, |_| true)
 }
 
-fn stream(name: &str, system: &System) -> sim::StreamConfig {
-    let System::Kinesis(kinesis) = system;
-    let reshard_time = kinesis.reshard_time.unwrap_or(match kinesis.capacity {
-        Capacity::Provisioned { .. } => defaults::RESHARD_TIME_PROVISIONED,
-        Capacity::OnDemand(_) => defaults::RESHARD_TIME_ON_DEMAND,
-    });
-    sim::StreamConfig {
-        name: name.to_owned(),
-        capacity: capacity(&kinesis.capacity),
-        retention: kinesis.retention.sim(),
-        burst_bytes: burst_bytes(kinesis),
-        put_latency: kinesis.put_latency.sim(),
-        get_latency: kinesis.get_latency.sim(),
-        push_latency: kinesis.push_latency.sim(),
-        reshard_time: reshard_time.sim(),
-        reshard_serially: kinesis.reshard_serially,
+fn stream_index(scenario: &Scenario, name: &str) -> usize {
+    index_among(&scenario.systems, name, |it| it.as_kinesis().is_some())
+}
+
+fn cluster_index(scenario: &Scenario, name: &str) -> usize {
+    index_among(&scenario.systems, name, |it| it.as_kafka().is_some())
+}
+
+fn service(time: ServiceTime) -> sim::ServiceTime {
+    match time {
+        ServiceTime::Fixed(time) => sim::ServiceTime::Fixed(time.sim()),
+        ServiceTime::Exponential(mean) => sim::ServiceTime::Exponential(mean.sim()),
     }
 }
 
-/// N-W-5: with large records a shard's bucket holds ten seconds of its rate.
-fn burst_bytes(kinesis: &Kinesis) -> u64 {
-    if kinesis.max_record_size > defaults::max_record_size() { 10 << 20 } else { 1 << 20 }
+fn is_idempotent(scenario: &Scenario, sink: Option<&str>) -> bool {
+    let sink = sink.and_then(|name| scenario.sinks.get(name));
+    sink.is_none_or(|sink| sink.idempotent)
 }
 
-fn capacity(capacity: &Capacity) -> sim::Capacity {
-    match capacity {
-        Capacity::Provisioned { shards } => sim::Capacity::Provisioned { shards: *shards },
-        Capacity::OnDemand(on_demand) => sim::Capacity::OnDemand(sim::OnDemandConfig {
-            rule: match on_demand.rule {
-                GrowthRule::Documented => sim::OnDemandRule::Documented,
-                GrowthRule::DoublesEvery15Minutes => sim::OnDemandRule::DoublesEvery15Minutes,
-            },
-            peak_history: on_demand.peak_history.0,
-            warm_throughput: on_demand.warm_throughput.map_or(0, |rate| rate.0),
-            split_delay: on_demand.split_delay.sim(),
-            ceiling: on_demand.ceiling.0,
-        }),
+fn destination(scenario: &Scenario, producer: &Producer) -> sim::Destination {
+    match scenario.systems.get(&producer.to) {
+        Some(System::Kafka(kafka)) => {
+            let topic = topic_of(kafka, producer);
+            let place = topic_names(kafka).iter().position(|it| Some(*it) == topic);
+            sim::Destination::Topic {
+                cluster: cluster_index(scenario, &producer.to),
+                topic: place.unwrap_or(0),
+            }
+        }
+        Some(System::Kinesis(_)) | None => {
+            sim::Destination::Stream(stream_index(scenario, &producer.to))
+        }
     }
 }
 
@@ -107,7 +120,7 @@ fn producer(
     let hot_keys = producer.hot_keys.iter();
     sim::ProducerConfig {
         name: name.to_owned(),
-        to: sim::Destination::Stream(index(&scenario.systems, &producer.to)),
+        to: destination(scenario, producer),
         instances: producer.instances,
         flows: flows(scenario)(producer),
         rate: profile(&producer.rate, scenario.duration, profiles),
@@ -119,9 +132,13 @@ fn producer(
         keys: keys(&producer.keys),
         hot_keys: hot_keys.map(|(key, share)| (key.clone(), share.0)).collect(),
         salt: producer.salt,
-        client: match &producer.client {
-            Client::Kpl(kpl) => sim::ClientConfig::Kpl(kpl_config(kpl)),
-            Client::Sdk(sdk) => sim::ClientConfig::Sdk(sdk_config(sdk)),
+        client: match &*client(scenario, producer) {
+            Client::Kpl(kpl) => sim::ClientConfig::Kpl(kinesis::kpl_config(kpl)),
+            Client::Sdk(sdk) => sim::ClientConfig::Sdk(kinesis::sdk_config(sdk)),
+            Client::Kafka(it) => {
+                let cluster = scenario.systems.get(&producer.to).and_then(System::as_kafka);
+                sim::ClientConfig::Kafka(kafka::producer_config(it, cluster))
+            }
         },
     }
 }
@@ -159,181 +176,6 @@ fn keys(keys: &Keys) -> sim::KeyDistribution {
     }
 }
 
-fn kpl_config(kpl: &Kpl) -> sim::KplConfig {
-    let count = |name| u32::try_from(KPL.value(&kpl.config, name)).unwrap_or(u32::MAX);
-    let time = |name| SimDuration(KPL.value(&kpl.config, name));
-    let flag = |name| KPL.value(&kpl.config, name) != 0;
-    sim::KplConfig {
-        aggregation_enabled: flag("AggregationEnabled"),
-        aggregation_max_size: count("AggregationMaxSize"),
-        aggregation_max_count: count("AggregationMaxCount"),
-        collection_max_count: count("CollectionMaxCount"),
-        collection_max_size: count("CollectionMaxSize"),
-        record_max_buffered_time: time("RecordMaxBufferedTime"),
-        record_ttl: time("RecordTtl"),
-        rate_limit: count("RateLimit"),
-        max_connections: count("MaxConnections"),
-        request_timeout: time("RequestTimeout"),
-        fail_if_throttled: flag("FailIfThrottled"),
-    }
-}
-
-fn sdk_config(sdk: &Sdk) -> sim::SdkConfig {
-    sim::SdkConfig {
-        batch_records: sdk.batch_records,
-        linger: sdk.linger.sim(),
-        max_in_flight: sdk.max_in_flight,
-        request_timeout: sdk.request_timeout.sim(),
-        retry_failed: sdk.retry_failed.as_ref().map(|retry| sim::RetryConfig {
-            attempts: retry.attempts,
-            base: retry.base.sim(),
-            ceiling: retry.ceiling.sim(),
-        }),
-    }
-}
-
-fn consumer(scenario: &Scenario, name: &str, consumer: &Consumer) -> sim::KclConfig {
-    let Consumer::Kcl(kcl) = consumer;
-    let count = |name| u32::try_from(KCL.value(&kcl.config, name)).unwrap_or(u32::MAX);
-    let time = |name| SimDuration(KCL.value(&kcl.config, name));
-    let flag = |name| KCL.value(&kcl.config, name) != 0;
-    let sink = kcl.sink.as_ref().and_then(|name| scenario.sinks.get(name));
-    sim::KclConfig {
-        name: name.to_owned(),
-        stream: index(&scenario.systems, &kcl.from),
-        workers: kcl.workers,
-        version: match kcl.version {
-            KclVersion::V2 => sim::KclVersion::V2,
-            KclVersion::V3 => sim::KclVersion::V3,
-        },
-        retrieval: match kcl.retrieval {
-            Retrieval::FanOut => sim::Retrieval::FanOut,
-            Retrieval::Polling => {
-                sim::Retrieval::Polling { idle_time_between_reads: idle_time(kcl).sim() }
-            }
-        },
-        service: match kcl.service_time {
-            ServiceTime::Fixed(time) => sim::ServiceTime::Fixed(time.sim()),
-            ServiceTime::Exponential(mean) => sim::ServiceTime::Exponential(mean.sim()),
-        },
-        worker_threads: kcl.worker_threads,
-        failover_time: time("failoverTimeMillis"),
-        max_leases_for_worker: count("maxLeasesForWorker"),
-        max_leases_to_steal_at_one_time: count("maxLeasesToStealAtOneTime"),
-        parent_shard_poll_interval: time("parentShardPollIntervalMillis"),
-        max_records: count("maxRecords"),
-        lease_count_based: flag("leaseAssignmentStrategy"),
-        graceful_handoff: flag("isGracefulLeaseHandoffEnabled"),
-        graceful_handoff_timeout: time("gracefulLeaseHandoffTimeoutMillis"),
-        checkpoint_interval: kcl.checkpoint_interval.sim(),
-        parents_first: true,
-        renews_iterators: true,
-        sink_idempotent: sink.is_none_or(|sink| sink.idempotent),
-    }
-}
-
-/// N-KCL-3: 3.x raises a lower value to 200 ms, 2.x does not.
-pub(crate) const LEAST_IDLE_TIME_V3: Dur = Dur::millis(200);
-
-fn idle_time(kcl: &Kcl) -> Dur {
-    let given = Dur(KCL.value(&kcl.config, "idleTimeBetweenReadsInMillis"));
-    match kcl.version {
-        KclVersion::V2 => given,
-        KclVersion::V3 => given.max(LEAST_IDLE_TIME_V3),
-    }
-}
-
-fn timeline_entry(scenario: &Scenario, planned: &Planned) -> Option<sim::TimelineEntry> {
-    Some(sim::TimelineEntry {
-        at: SimTime(planned.at.0),
-        lasts: planned.lasts.map(Dur::sim),
-        what: fault(scenario, &planned.what).or_else(|| action(scenario, &planned.what))?,
-    })
-}
-
-/// What breaks; `None` for what an operator does.
-fn fault(scenario: &Scenario, what: &Happening) -> Option<sim::Happening> {
-    use sim::Happening as To;
-    let of_stream = |name: &str| index(&scenario.systems, name);
-    let of_producer = |name: &str| index(&scenario.producers, name);
-    let of_consumer = |name: &str| sim::Fleet::App(index(&scenario.consumers, name));
-    Some(match what {
-        Happening::HotKey { producer, key, share } => {
-            To::HotKey { producer: of_producer(producer), key: key.clone(), share_ppm: share.0 }
-        }
-        Happening::RateFactor { producer, factor, ramp } => To::RateFactor {
-            producer: of_producer(producer),
-            factor_ppm: factor.0,
-            ramp: ramp.sim(),
-        },
-        Happening::SlowConsumer { consumer, factor } => {
-            To::SlowConsumer { consumer: of_consumer(consumer), factor_ppm: factor.0 }
-        }
-        Happening::KillWorkers { consumer, workers } => {
-            To::KillWorkers { consumer: of_consumer(consumer), workers: *workers }
-        }
-        Happening::PauseWorkers { consumer, workers } => {
-            To::PauseWorkers { consumer: of_consumer(consumer), workers: *workers }
-        }
-        Happening::ThrottleApi { stream, share } => {
-            To::ThrottleApi { stream: of_stream(stream), share_ppm: share.0 }
-        }
-        Happening::ExpireIterators { stream, share } => {
-            To::ExpireIterators { stream: of_stream(stream), share_ppm: share.0 }
-        }
-        Happening::LoseAnswers { stream, share } => {
-            To::LoseAnswers { stream: of_stream(stream), share_ppm: share.0 }
-        }
-        Happening::SplitShard { .. }
-        | Happening::SplitHottestShard(_)
-        | Happening::MergeShards { .. }
-        | Happening::UpdateShardCount { .. }
-        | Happening::SwitchMode(..)
-        | Happening::WarmThroughput { .. }
-        | Happening::AddWorkers { .. }
-        | Happening::StopWorkers { .. } => return None,
-    })
-}
-
-/// What an operator does; `None` for what breaks.
-fn action(scenario: &Scenario, what: &Happening) -> Option<sim::Happening> {
-    use sim::Happening as To;
-    let of_stream = |name: &str| index(&scenario.systems, name);
-    let of_consumer = |name: &str| sim::Fleet::App(index(&scenario.consumers, name));
-    Some(match what {
-        Happening::SplitShard { stream, shard } => {
-            To::SplitShard { stream: of_stream(stream), shard: *shard }
-        }
-        Happening::SplitHottestShard(stream) => To::SplitHottestShard { stream: of_stream(stream) },
-        Happening::MergeShards { stream, shard, adjacent } => {
-            To::MergeShards { stream: of_stream(stream), shard: *shard, adjacent: *adjacent }
-        }
-        Happening::UpdateShardCount { stream, target } => {
-            To::UpdateShardCount { stream: of_stream(stream), target: *target }
-        }
-        Happening::SwitchMode(stream, mode) => {
-            To::SwitchMode { stream: of_stream(stream), capacity: capacity(mode) }
-        }
-        Happening::WarmThroughput { stream, throughput } => {
-            To::WarmThroughput { stream: of_stream(stream), bytes_per_s: throughput.0 }
-        }
-        Happening::AddWorkers { consumer, workers } => {
-            To::AddWorkers { consumer: of_consumer(consumer), workers: *workers }
-        }
-        Happening::StopWorkers { consumer, workers } => {
-            To::StopWorkers { consumer: of_consumer(consumer), workers: *workers }
-        }
-        Happening::HotKey { .. }
-        | Happening::RateFactor { .. }
-        | Happening::SlowConsumer { .. }
-        | Happening::KillWorkers { .. }
-        | Happening::PauseWorkers { .. }
-        | Happening::ThrottleApi { .. }
-        | Happening::ExpireIterators { .. }
-        | Happening::LoseAnswers { .. } => return None,
-    })
-}
-
 /// The arrival grid W of decision D-8 for a baseline and all its runs.
 #[must_use]
 pub fn resolution(scenario: &Scenario, profiles: &Profiles) -> SimDuration {
@@ -344,8 +186,10 @@ pub fn resolution(scenario: &Scenario, profiles: &Profiles) -> SimDuration {
         return SimDuration::ZERO;
     }
     let fits = |grid: &&u64| parts(scenario, Dur::millis(**grid)) <= MOST_PARTS;
-    let grid = GRIDS_MS.iter().find(fits).copied();
-    SimDuration::from_millis(grid.unwrap_or(250))
+    let kafka = scenario.systems.values().any(|it| matches!(it, System::Kafka(_)));
+    let coarser: &[u64] = if kafka { &KAFKA_GRIDS_MS } else { &[] };
+    let grid = GRIDS_MS.iter().chain(coarser).find(fits).copied();
+    SimDuration::from_millis(grid.unwrap_or(if kafka { 1_000 } else { 250 }))
 }
 
 /// Records that all producers offer, without what faults add.
@@ -367,27 +211,29 @@ pub(crate) fn parts(scenario: &Scenario, grid: Dur) -> u128 {
 fn parts_with(scenario: &Scenario, grid: Dur, flows: fn(&Producer) -> u32) -> u128 {
     let cells = u128::from(scenario.duration.0 / grid.0.max(1));
     let producers = scenario.producers.values();
-    let touched: u128 =
-        producers.map(|it| u128::from(flows(it)) * u128::from(shards_of(scenario, it))).sum();
+    let touched: u128 = producers
+        .map(|it| {
+            let each = u128::from(flows(it)) * u128::from(shards_of(scenario, it));
+            let kafka = matches!(scenario.systems.get(&it.to), Some(System::Kafka(_)));
+            if kafka { each * KAFKA_WEIGHT } else { each }
+        })
+        .sum();
     cells * touched
 }
 
-/// Shards at the start of the stream that a producer writes to.
+/// Shards of the stream or partitions of the topic that a producer writes to, at the start.
 fn shards_of(scenario: &Scenario, producer: &Producer) -> u32 {
-    let Some(System::Kinesis(kinesis)) = scenario.systems.get(&producer.to) else {
-        return 1;
-    };
-    match &kinesis.capacity {
-        Capacity::Provisioned { shards } => *shards,
-        Capacity::OnDemand(on_demand) => shards_on_demand(on_demand),
+    match scenario.systems.get(&producer.to) {
+        Some(System::Kinesis(kinesis)) => match &kinesis.capacity {
+            Capacity::Provisioned { shards } => *shards,
+            Capacity::OnDemand(on_demand) => shards_on_demand(on_demand),
+        },
+        Some(System::Kafka(kafka)) => {
+            let topic = topic_of(kafka, producer).and_then(|it| kafka.topics.get(it));
+            topic.map_or(1, |it| it.partitions)
+        }
+        None => 1,
     }
-}
-
-/// N-C-6 and D-23: four shards, or one per 10^6 B/s of twice the peak or of the warm throughput.
-pub(crate) fn shards_on_demand(on_demand: &OnDemand) -> u32 {
-    let warm = on_demand.warm_throughput.map_or(0, |rate| rate.0);
-    let capacity = on_demand.peak_history.0.saturating_mul(2).max(warm);
-    u32::try_from(capacity.div_ceil(1_000_000)).map_or(u32::MAX, |shards| shards.max(4))
 }
 
 /// How many flows a producer has (D-11): one per instance up to 8; beyond, or where the coarsest
@@ -407,7 +253,7 @@ mod tests {
 
     fn loaded(sets: &[(&str, &str)]) -> Loaded {
         let sets: Vec<_> = sets.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect();
-        let text = include_str!("../tests/hot_key.ron");
+        let text = include_str!("../../tests/hot_key.ron");
         let loaded = load("hot_key.ron", text, &sets, &|_| Err("none".into()));
         loaded.unwrap_or_else(|problems| panic!("{problems}"))
     }

@@ -1,0 +1,419 @@
+//! A scenario as its file says it: typed, strict, every default filled in by serde.
+//!
+//! The types derive their reading and writing, so that a scenario is also a JSON tree (decision
+//! D-2) that changes are made in. Three values have a short form in the file, which
+//! `source.rs` writes out before parsing: `rate: "6000/s"` is `Constant("6000/s")`,
+//! `record_size: "1KiB"` and `service_time: "300us"` are `Fixed(..)`.
+//!
+//! Real configuration stands in maps named `config`, under the library's own names; the tables of
+//! [`crate::knobs`] say what each means.
+
+mod kafka;
+mod kinesis;
+mod value;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::defaults;
+use crate::units::{ByteRate, Bytes, Dur, Rate, Share};
+
+pub use kafka::{
+    ControllerCosts, Disk, Kafka, KafkaGroup, KafkaProducer, KafkaVersion, LocalState, Placed,
+    Quorum, Streams, Topic,
+};
+pub use kinesis::{
+    Capacity, GrowthRule, Kcl, KclVersion, Kinesis, Kpl, OnDemand, Retrieval, RetryFailed, Sdk,
+};
+use value::finite;
+pub use value::{ConfigValue, Factor, SetText};
+/// Things by name, in the order of the file.
+pub type Named<T> = IndexMap<String, T>;
+
+/// A whole scenario file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// One line for people.
+    pub title: String,
+    /// What happens and why it is worth watching.
+    #[serde(default)]
+    pub about: String,
+    /// Simulated time of a run.
+    pub duration: Dur,
+    /// Seed of all random streams; 42 by default.
+    #[serde(default = "defaults::seed")]
+    pub seed: u64,
+    /// The arrival grid W; chosen by decision D-8 when left out.
+    #[serde(default)]
+    pub resolution: Option<Dur>,
+    /// Streams and clusters.
+    pub systems: Named<System>,
+    /// What writes into them.
+    pub producers: Named<Producer>,
+    /// What reads from them.
+    #[serde(default)]
+    pub consumers: Named<Consumer>,
+    /// Where consumers apply records.
+    #[serde(default)]
+    pub sinks: Named<Sink>,
+    /// Faults and operator actions that every run has.
+    #[serde(default)]
+    pub timeline: Vec<Planned>,
+    /// Changed runs to compare with the baseline.
+    #[serde(default)]
+    pub mitigations: Named<Vec<Change>>,
+    /// Claims about the runs.
+    #[serde(default)]
+    pub expect: Vec<Claim>,
+    /// What is popularly believed.
+    #[serde(default)]
+    pub folklore: Vec<String>,
+    /// Ids of facts that the scenario rests on.
+    #[serde(default)]
+    pub sources: Vec<String>,
+}
+
+/// A system that holds records.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum System {
+    /// A Kinesis data stream.
+    Kinesis(Kinesis),
+    /// A Kafka cluster.
+    Kafka(Box<Kafka>),
+}
+
+/// A workload and the client that sends it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Producer {
+    /// Name of the system that it writes to.
+    pub to: String,
+    /// The topic, if it is a cluster; may be left out where the cluster has one.
+    #[serde(default)]
+    pub topic: Option<String>,
+    /// Records per second over time, all instances together.
+    pub rate: RateShape,
+    /// Client processes.
+    #[serde(default = "defaults::one")]
+    pub instances: u32,
+    /// Fine structure of arrivals.
+    #[serde(default)]
+    pub arrivals: Arrivals,
+    /// Data of one record, without its partition key.
+    #[serde(default = "defaults::record_size")]
+    pub record_size: RecordSize,
+    /// Partition keys.
+    #[serde(default)]
+    pub keys: Keys,
+    /// Keys that take a share of all records from the start, by name.
+    #[serde(default)]
+    pub hot_keys: Named<Share>,
+    /// Sub-keys that each hot key is spread over; 1 for none.
+    #[serde(default = "defaults::one")]
+    pub salt: u32,
+    /// The client library; that of the system if left out: the KPL, or Kafka's producer.
+    #[serde(default)]
+    pub client: Option<Client>,
+}
+
+/// Records per second over time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum RateShape {
+    /// Always the same; in a file just `"6000/s"`.
+    Constant(Rate),
+    /// From each instant on, that rate: `[("0s", "1k/s"), ("5m", "4k/s")]`.
+    Steps(Vec<(Dur, Rate)>),
+    /// The same points joined by straight lines.
+    Ramps(Vec<(Dur, Rate)>),
+    /// A base with spikes on it.
+    Spikes {
+        /// Between the spikes.
+        base: Rate,
+        /// In order of time.
+        spikes: Vec<Spike>,
+    },
+    /// A daily wave: `mean * (1 + amplitude * cos)`, greatest at `peak_at`.
+    Diurnal {
+        /// Mean over a period.
+        mean: Rate,
+        /// How far the peak is above the mean, as a share of the mean.
+        amplitude: Share,
+        /// Length of the wave; 24 h by default.
+        #[serde(default = "defaults::day")]
+        period: Dur,
+        /// When it is greatest; half a period by default.
+        #[serde(default)]
+        peak_at: Option<Dur>,
+    },
+    /// A file of two columns: seconds (or a duration) and records per second, joined by straight
+    /// lines. The path is relative to the scenario file.
+    Csv(String),
+}
+
+/// One spike of a rate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spike {
+    /// When it begins.
+    pub at: Dur,
+    /// How long it lasts.
+    #[serde(rename = "for")]
+    pub lasts: Dur,
+    /// The rate meanwhile.
+    pub rate: Rate,
+}
+
+/// The fine structure of arrivals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Arrivals {
+    /// Evenly spaced.
+    Even,
+    /// A Poisson process.
+    #[default]
+    Poisson,
+}
+
+/// Data bytes of one record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum RecordSize {
+    /// All alike; in a file just `"1KiB"`.
+    Fixed(Bytes),
+    /// Uniform over a range, both ends included.
+    Uniform {
+        /// Least.
+        min: Bytes,
+        /// Greatest.
+        max: Bytes,
+    },
+    /// Log-normal, cut off at `max`.
+    LogNormal {
+        /// Half of the records are smaller.
+        median: Bytes,
+        /// Standard deviation of the logarithm.
+        #[serde(deserialize_with = "finite")]
+        sigma: f64,
+        /// Greatest.
+        max: Bytes,
+    },
+}
+
+/// Partition keys of a workload.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Keys {
+    /// Every record its own random key.
+    #[default]
+    Random,
+    /// `{prefix}0` to `{prefix}{keys-1}`, all equally likely.
+    Uniform {
+        /// Before the number.
+        prefix: String,
+        /// How many.
+        keys: u32,
+    },
+    /// The same names with mass proportional to 1 / (number + 1)^exponent.
+    Zipf {
+        /// Before the number.
+        prefix: String,
+        /// How many.
+        keys: u32,
+        /// Skew; 0 is uniform.
+        #[serde(deserialize_with = "finite")]
+        exponent: f64,
+    },
+    /// Explicit hash keys in decimal, all equally likely (N-W-2).
+    HashKeys(Vec<String>),
+}
+
+/// The client library of a producer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Client {
+    /// Kinesis Producer Library (N-KPL).
+    Kpl(Kpl),
+    /// A caller of the SDK's PutRecords (N-W-7, D-26).
+    Sdk(Sdk),
+    /// The Java producer of Kafka (K-PRD).
+    Kafka(KafkaProducer),
+}
+
+impl Client {
+    /// What a producer uses that names no client.
+    #[must_use]
+    pub fn default_for(system: Option<&System>) -> Self {
+        match system {
+            Some(System::Kafka(_)) => Self::Kafka(KafkaProducer::default()),
+            Some(System::Kinesis(_)) | None => Self::Kpl(Kpl::default()),
+        }
+    }
+}
+
+/// What reads from a system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Consumer {
+    /// A Kinesis Client Library application.
+    Kcl(Kcl),
+    /// A Kafka consumer group.
+    KafkaGroup(KafkaGroup),
+}
+
+impl Consumer {
+    /// Name of the system that it reads.
+    #[must_use]
+    pub fn from(&self) -> &str {
+        match self {
+            Self::Kcl(kcl) => &kcl.from,
+            Self::KafkaGroup(group) => &group.from,
+        }
+    }
+
+    /// Name of its sink, if it has one.
+    #[must_use]
+    pub fn sink(&self) -> Option<&str> {
+        match self {
+            Self::Kcl(kcl) => kcl.sink.as_deref(),
+            Self::KafkaGroup(group) => group.sink.as_deref(),
+        }
+    }
+
+    /// Processes at the start.
+    #[must_use]
+    pub fn workers(&self) -> u32 {
+        match self {
+            Self::Kcl(kcl) => kcl.workers,
+            Self::KafkaGroup(group) => group.members,
+        }
+    }
+}
+
+/// Time to process one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum ServiceTime {
+    /// Always the same; in a file just `"300us"`.
+    Fixed(Dur),
+    /// Exponential with this mean.
+    Exponential(Dur),
+}
+
+/// Where a consumer applies records.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sink {
+    /// Whether applying a record twice does no harm.
+    pub idempotent: bool,
+}
+
+/// An entry of the timeline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Planned {
+    /// When it begins.
+    pub at: Dur,
+    /// How long it lasts; to the end, or without duration, if left out.
+    #[serde(rename = "for", default)]
+    pub lasts: Option<Dur>,
+    /// What happens.
+    pub what: Happening,
+}
+
+/// A fault or an operator action; see [`sim_core::config::Happening`] for what each does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "fields are named as in sim_core::config::Happening")]
+pub enum Happening {
+    /// Fault: a key takes a share of a producer's records.
+    HotKey { producer: String, key: String, share: Share },
+    /// Fault: a producer's rate is multiplied.
+    RateFactor {
+        producer: String,
+        factor: Factor,
+        #[serde(default)]
+        ramp: Dur,
+    },
+    /// Fault: processing takes longer.
+    SlowConsumer { consumer: String, factor: Factor },
+    /// Fault: workers die; with `for`, replacements start after it.
+    KillWorkers { consumer: String, workers: u32 },
+    /// Fault: workers stand still and then go on.
+    PauseWorkers { consumer: String, workers: u32 },
+    /// Fault: a share of API calls throws ProvisionedThroughputExceeded.
+    ThrottleApi { stream: String, share: Share },
+    /// Fault: a share of GetRecords calls throws ExpiredIterator.
+    ExpireIterators { stream: String, share: Share },
+    /// Fault: a share of PutRecords calls is stored, but never answered.
+    LoseAnswers { stream: String, share: Share },
+    /// Fault: workers crash again and again.
+    RestartLoop { consumer: String, workers: u32, up: Dur, down: Dur },
+    /// Fault: brokers die without a word; with `for`, they restart after it.
+    KillBrokers { cluster: String, brokers: Vec<u32> },
+    /// Fault: brokers stand still and then go on.
+    PauseBrokers { cluster: String, brokers: Vec<u32> },
+    /// Fault: nothing passes between a zone and everything outside it.
+    CutZone { cluster: String, zone: String },
+    /// Fault: each access to the disks of brokers takes longer.
+    SlowDisks { cluster: String, brokers: Vec<u32>, factor: Factor },
+    /// Fault: ZooKeeper servers or KRaft controllers die; with `for`, they restart after it.
+    KillQuorumNodes { cluster: String, nodes: Vec<u32> },
+    /// Action: split one shard in the middle.
+    SplitShard { stream: String, shard: u32 },
+    /// Action: split the shard that was written most in the last minute.
+    SplitHottestShard(String),
+    /// Action: merge two adjacent shards.
+    MergeShards { stream: String, shard: u32, adjacent: u32 },
+    /// Action: UpdateShardCount.
+    UpdateShardCount { stream: String, target: u32 },
+    /// Action: switch the capacity mode.
+    SwitchMode(String, Capacity),
+    /// Action: UpdateStreamWarmThroughput.
+    WarmThroughput { stream: String, throughput: ByteRate },
+    /// Action: start more workers.
+    AddWorkers { consumer: String, workers: u32 },
+    /// Action: stop workers cleanly; with `for`, replacements start after it.
+    StopWorkers { consumer: String, workers: u32 },
+    /// Action: restart workers cleanly one after the other.
+    RollingRestart {
+        consumer: String,
+        down: Dur,
+        #[serde(default)]
+        gap: Dur,
+    },
+    /// Action: controlled shutdown of brokers; with `for`, they start again after it.
+    StopBrokers { cluster: String, brokers: Vec<u32> },
+    /// Action: more partitions for a topic.
+    AddPartitions { cluster: String, topic: String, total: u32 },
+    /// Action: elect leaders for a topic's leaderless partitions, in sync or not.
+    ElectUnclean { cluster: String, topic: String },
+}
+
+/// A part of a mitigation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Change {
+    /// Another value at a path, in force from the start.
+    Set(String, SetText),
+    /// An operator action at an instant.
+    At(Dur, Happening),
+}
+
+/// A claim about a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Claim {
+    /// run, metric, bound: measured > bound.
+    Above(String, String, ConfigValue),
+    /// run, metric, bound: measured < bound.
+    Below(String, String, ConfigValue),
+    /// run, metric, low, high: low < measured < high.
+    Between(String, String, ConfigValue, ConfigValue),
+    /// run, metric, other run: measured > the other's.
+    Higher(String, String, String),
+    /// run, metric, other run: measured < the other's.
+    Lower(String, String, String),
+}

@@ -1,0 +1,399 @@
+//! Processing: one poll after the other on the member's only thread, delivery at the end of each
+//! run of records (decision D-14), and what each had waited for (D-19).
+//!
+//! | Mechanism                                                              | Fact    |
+//! |------------------------------------------------------------------------|---------|
+//! | a poll returns at most max.poll.records of what is buffered             | K-FET-1 |
+//! | a gap between polls beyond max.poll.interval.ms leaves the group        | K-GRP-4 |
+//! | auto-commit at the first poll after the interval                        | K-OFF-1 |
+//! | before 3.8 a thread with a restoring partition runs none                | K-STR-2 |
+//!
+//! When a poll begins, the instants at which its records will be done are laid down; whoever looks
+//! settles what is over by then.
+
+use crate::blame::{CAUSES, Cause, Clocks};
+use crate::config::ServiceTime;
+use crate::engine::dist::{binomial, exponential};
+use crate::engine::{SimDuration, SimTime};
+use crate::flow::KeyClass;
+use crate::order::Run;
+
+use super::super::log::Entry;
+use super::super::metadata::PartitionId;
+use super::super::{At, Cluster, Event};
+use super::{Consumers, MemberId};
+
+/// A run of records of one entry that a poll returned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    reader: u32,
+    generation: u32,
+    partition: PartitionId,
+    /// Index of its entry.
+    index: u64,
+    /// Offsets.
+    from: u64,
+    until: u64,
+    done_at: SimTime,
+    service: SimDuration,
+}
+
+impl Cluster {
+    /// The member polls: auto-commit, then what is buffered.
+    pub(super) fn begin_poll(&mut self, group: usize, member: MemberId, at: &mut At<'_, '_>) {
+        let now = at.ctx.now;
+        let consumers = &mut self.groups[group];
+        let it = &consumers.members[member.0 as usize];
+        if it.busy || it.frozen || !it.running || it.awaits_poll {
+            return;
+        }
+        self.auto_commit(group, member, now);
+        let consumers = &mut self.groups[group];
+        let halted = it_is_halted(consumers, member);
+        if halted || consumers.members[member.0 as usize].buffer.is_empty() {
+            let unread = consumers.unread;
+            let it = consumers.member(member);
+            if unread == 0 {
+                it.interrupted = false;
+            }
+            it.place.set(now, Cause::PollGap);
+            return;
+        }
+        let done = self.lay_down(group, member, now);
+        let consumers = &mut self.groups[group];
+        let plan = consumers.fresh_generation();
+        let most = consumers.config.max_poll_interval;
+        let it = consumers.member(member);
+        if it.pieces.is_empty() {
+            it.place.set(now, Cause::PollGap);
+            return;
+        }
+        it.busy = true;
+        it.plan = plan;
+        it.began_at = now;
+        let cause = if it.interrupted { Cause::CatchUp } else { Cause::Capacity };
+        it.place.set(now, cause);
+        let number = u16::try_from(group).expect("few groups");
+        at.ctx.at(done, Event::Processed(number, member, plan));
+        if done.since(now) > most {
+            at.ctx.at(now + most, Event::PollOverdue(number, member, plan));
+        }
+    }
+
+    /// Takes records off the buffer and says when each run of them will be done.
+    fn lay_down(&mut self, group: usize, member: MemberId, now: SimTime) -> SimTime {
+        let consumers = &mut self.groups[group];
+        let mut room = u64::from(consumers.config.max_poll_records);
+        let mut done = now;
+        let mut pieces = std::mem::take(&mut consumers.member(member).pieces);
+        pieces.clear();
+        while room > 0 {
+            let Some(&(id, generation)) = consumers.member(member).buffer.front() else { break };
+            let Some(reader) = consumers.live(id, generation) else {
+                consumers.member(member).buffer.pop_front();
+                continue;
+            };
+            let (partition, buffered) = (reader.partition, reader.buffered);
+            let mut from = reader.cursor;
+            let log = &self.partitions[partition.index()].log;
+            let mut index = log.index_near(from, reader.cursor_index);
+            while room > 0 && from < buffered {
+                let Some(entry) = log.entry(index) else { break };
+                let until = entry.end().min(buffered).min(from + room);
+                let service = service_of(consumers, until - from);
+                done += service;
+                pieces.push_back(Piece {
+                    reader: id,
+                    generation,
+                    partition,
+                    index,
+                    from,
+                    until,
+                    done_at: done,
+                    service,
+                });
+                room -= until - from;
+                from = until;
+                index += 1;
+            }
+            if from < buffered && room == 0 {
+                break;
+            }
+            consumers.member(member).buffer.pop_front();
+        }
+        consumers.member(member).pieces = pieces;
+        done
+    }
+
+    /// The poll's records are all processed.
+    pub(in super::super) fn on_processed(
+        &mut self,
+        group: usize,
+        member: MemberId,
+        plan: u32,
+        at: &mut At<'_, '_>,
+    ) {
+        let it = self.groups[group].member(member);
+        if it.plan != plan || !it.busy || it.frozen {
+            return;
+        }
+        self.settle(group, member, at);
+        let it = self.groups[group].member(member);
+        it.busy = false;
+        if self.groups[group].config.auto_commit.is_none() {
+            self.commit_all(group, member);
+        }
+        self.enter_poll(group, member, at);
+        self.serve_readers(at);
+    }
+
+    /// The member has not polled for max.poll.interval.ms.
+    pub(in super::super) fn on_poll_overdue(
+        &mut self,
+        group: usize,
+        member: MemberId,
+        plan: u32,
+        at: &mut At<'_, '_>,
+    ) {
+        let it = self.groups[group].member(member);
+        if it.plan == plan && it.busy && it.running {
+            self.with_group(group, at, |it, ctx, changes| it.poll_overdue(member, ctx, changes));
+        }
+    }
+
+    /// Commits if the interval is over; an idle member does so by itself.
+    pub(in super::super) fn auto_commit(&mut self, group: usize, member: MemberId, now: SimTime) {
+        let consumers = &mut self.groups[group];
+        let Some(interval) = consumers.config.auto_commit else { return };
+        let it = consumers.member(member);
+        if it.commits_at <= now && it.running && !it.frozen {
+            it.commits_at = now + interval;
+            self.commit_all(group, member);
+        }
+    }
+
+    /// Delivers what a member has finished by now.
+    pub(in super::super) fn settle(&mut self, group: usize, member: MemberId, at: &mut At<'_, '_>) {
+        let now = at.ctx.now;
+        let mut sums = Sums::default();
+        loop {
+            let consumers = &mut self.groups[group];
+            let it = consumers.member(member);
+            let Some(&piece) = it.pieces.front().filter(|piece| piece.done_at <= now) else {
+                break;
+            };
+            it.pieces.pop_front();
+            self.deliver(group, member, &piece, &mut sums, at);
+            let consumers = &mut self.groups[group];
+            if let Some(reader) = consumers.live(piece.reader, piece.generation) {
+                reader.cursor = piece.until;
+                reader.cursor_index = piece.index;
+                if reader.buffered <= reader.cursor {
+                    self.emptied(group, piece.reader);
+                }
+            }
+        }
+        let consumers = &mut self.groups[group];
+        if sums.age > 0 {
+            consumers.blame.add(0, &[0; CAUSES.len()], &sums.own, sums.age);
+        }
+    }
+
+    /// The processing of one run of records is complete.
+    fn deliver(
+        &mut self,
+        group: usize,
+        member: MemberId,
+        piece: &Piece,
+        sums: &mut Sums,
+        at: &mut At<'_, '_>,
+    ) {
+        let of = &self.partitions[piece.partition.index()];
+        let Some(entry) = of.log.entry(piece.index).copied() else { return };
+        if entry.base > piece.from || entry.end() < piece.until {
+            // It was cut while it was in hand.
+            return;
+        }
+        let consumers = &mut self.groups[group];
+        let share = consumers.share(piece.partition);
+        let first = share.delivered.clamp(piece.from, piece.until);
+        let (old, new) = (first - piece.from, piece.until - first);
+        if piece.until > share.delivered {
+            share.delivered = piece.until;
+            share.delivered_index = piece.index;
+        }
+        let idempotent = consumers.config.sink_idempotent;
+        let index = consumers.index;
+        let repeated = if entry.copy { old + new } else { old };
+        if repeated > 0 {
+            at.ledger.redeliver(index, repeated, idempotent);
+        }
+        if entry.copy || new == 0 {
+            return;
+        }
+        let share = consumers.share(piece.partition);
+        share.unread -= new;
+        consumers.unread -= new;
+        let bytes = u64::from(entry.bytes) * new / u64::from(entry.count);
+        at.ledger.deliver(index, new, bytes);
+        let age = piece.done_at.since(entry.offered_at);
+        let records = u32::try_from(new).expect("an entry holds fewer than 2^32 records");
+        consumers.latency.record(age, records);
+        let lag = piece.done_at.since(entry.appended_at);
+        consumers.counts.lag_max = consumers.counts.lag_max.max(lag);
+        let late = self.late(group, piece, &entry, first, records, at);
+        at.ledger.consumers[index].reordered += late;
+        self.blame(group, member, piece, &entry, new, sums);
+    }
+
+    /// How many of the records come after a later one of their key (D-10).
+    fn late(
+        &mut self,
+        group: usize,
+        piece: &Piece,
+        entry: &Entry,
+        first: u64,
+        records: u32,
+        at: &At<'_, '_>,
+    ) -> u64 {
+        if entry.class == KeyClass::UNIQUE {
+            return 0;
+        }
+        let run = Run {
+            flow: entry.flow,
+            class: entry.class,
+            first_seq: entry.first_seq + (first - entry.base) * u64::from(entry.stride),
+            stride: entry.stride,
+            count: records,
+            offered_at: entry.offered_at,
+        };
+        let consumers = &mut self.groups[group];
+        if entry.class.is_one_key() {
+            return consumers.keys.deliver(&run);
+        }
+        if self.producers[self.place_of[usize::from(entry.flow.0)]].config.idempotence {
+            // Within a partition nothing overtakes (K-IDM-3).
+            return 0;
+        }
+        let share = consumers.shares[piece.partition.index()].as_mut().expect("a partition read");
+        match share.rest.deliver(&run) {
+            0 => 0,
+            ahead => {
+                let number = self.partitions[piece.partition.index()].number;
+                let chance = (at.overtaking)(entry.flow, number, ahead);
+                binomial(&mut consumers.luck, u64::from(records), chance)
+            }
+        }
+    }
+
+    /// Takes the age of delivered records apart.
+    fn blame(
+        &mut self,
+        group: usize,
+        member: MemberId,
+        piece: &Piece,
+        entry: &Entry,
+        records: u64,
+        sums: &mut Sums,
+    ) {
+        let of = &self.partitions[piece.partition.index()];
+        let consumers = &mut self.groups[group];
+        let age = piece.done_at.since(entry.offered_at).0;
+        let mut parts = consumers.blame.is_longest(age).then_some([0; CAUSES.len()]);
+        let mut add = |cause: Cause, nanos: u64| {
+            sums.own[cause as usize] += records * nanos;
+            if let Some(parts) = &mut parts {
+                parts[cause as usize] += nanos;
+            }
+        };
+        let add = &mut add;
+        let in_client = entry.sent_at.since(entry.offered_at).0;
+        let mut left = in_client;
+        if entry.detoured {
+            let detour = of.log.detour(piece.index);
+            for (cause, nanos) in [
+                (Cause::LeaderUnavailable, detour.unavailable_ns),
+                (Cause::ReplicasMissing, detour.replicas_ns),
+                (Cause::ClientBacklog, detour.backlog_ns),
+            ] {
+                add(cause, nanos.min(left));
+                left -= nanos.min(left);
+            }
+        }
+        add(Cause::ClientBatching, left);
+        add(Cause::Put, entry.appended_at.since(entry.sent_at).0);
+        let hidden = entry.visible_at.since(entry.appended_at).0;
+        let held = of.held.within(entry.appended_at, entry.visible_at).min(hidden);
+        add(Cause::WatermarkHeld, held);
+        add(Cause::Replication, hidden - held);
+        let it = &consumers.members[member.0 as usize];
+        let share = consumers.shares[piece.partition.index()].as_ref().expect("a partition read");
+        let began = it.began_at.max(entry.visible_at);
+        let mut followed = 0;
+        share.place.between(entry.visible_at, began, |cause, nanos| match cause {
+            Cause::PollGap => followed += nanos,
+            own => add(own, nanos),
+        });
+        // The rest it waited for its owner; an own cause mostly comes before that.
+        it.place.between(SimTime(began.0 - followed), began, &mut *add);
+        let busy = if it.interrupted { Cause::CatchUp } else { Cause::Capacity };
+        let in_poll = piece.done_at.since(began).0;
+        add(busy, in_poll - piece.service.0.min(in_poll));
+        add(Cause::Service, piece.service.0.min(in_poll));
+        sums.age += u128::from(records) * u128::from(age);
+        if let Some(parts) = parts {
+            consumers.blame.set_longest(age, parts);
+        }
+    }
+
+    /// A member stops where it is: what is not done now is never done.
+    pub(in super::super) fn drop_poll(
+        &mut self,
+        group: usize,
+        member: MemberId,
+        at: &mut At<'_, '_>,
+    ) {
+        self.settle(group, member, at);
+        let it = self.groups[group].member(member);
+        it.pieces.clear();
+        it.buffer.clear();
+        it.busy = false;
+        it.place.set(at.ctx.now, Cause::PollGap);
+        for id in self.groups[group].readers_of(member) {
+            self.uncount(group, id);
+            if let Some(reader) = self.groups[group].readers[id as usize].as_mut() {
+                reader.next_fetch = reader.cursor;
+                reader.buffered = reader.cursor;
+            }
+        }
+    }
+}
+
+/// Record-nanoseconds of deliveries by cause, and of all together.
+#[derive(Default)]
+struct Sums {
+    own: Clocks,
+    age: u128,
+}
+
+/// Before 3.8 a thread that restores one partition processes none (K-STR-2).
+fn it_is_halted(consumers: &Consumers, member: MemberId) -> bool {
+    let together = consumers.config.state.as_ref().is_some_and(|state| !state.others_run);
+    together && consumers.members[member.0 as usize].restoring > 0
+}
+
+/// Time to process `records` records one after the other.
+fn service_of(consumers: &mut Consumers, records: u64) -> SimDuration {
+    let plain = match consumers.config.service {
+        ServiceTime::Fixed(each) => each.times(records),
+        ServiceTime::Exponential(mean) => {
+            let mut sum = SimDuration::ZERO;
+            for _ in 0..records {
+                sum = sum + exponential(&mut consumers.service, mean);
+            }
+            sum
+        }
+    };
+    let scaled = u128::from(plain.0) * u128::from(consumers.slow_ppm) / 1_000_000;
+    SimDuration(u64::try_from(scaled).unwrap_or(u64::MAX))
+}
