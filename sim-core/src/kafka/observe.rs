@@ -412,7 +412,8 @@ impl Cluster {
         let mut bytes: Vec<u64> = self.producers.iter().map(queued).collect();
         for request in self.requests.iter() {
             let place = self.place_of[usize::from(request.flow.0)];
-            bytes[place] += request.items.iter().map(|it| u64::from(it.head.bytes)).sum::<u64>();
+            let held = request.items.iter().filter(|item| !item.expired);
+            bytes[place] += held.map(|item| u64::from(item.head.bytes)).sum::<u64>();
             let waiting = request.items.iter().filter(|item| item.waits).count();
             assert_eq!(request.waiting as usize, waiting, "items that wait for the watermark");
         }
