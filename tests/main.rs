@@ -14,6 +14,7 @@ mod kafka_bench;
 mod published;
 mod published_kafka;
 mod readers;
+mod recovery;
 mod swarm;
 mod theory;
 mod tidy;

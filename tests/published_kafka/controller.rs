@@ -76,7 +76,7 @@ fn v_48_controlled_shutdown_takes_its_price_per_replica() {
         cluster.costs.controlled_shutdown = SimDuration::from_micros(cost_us);
         let hosted = held(&cluster, 1);
         let takes = hosted as f64 * cost_us as f64 / 1e6;
-        let mut config = world(secs(10 + takes as u64 + 5), cluster);
+        let mut config = world(secs(10 + hosted * cost_us / 1_000_000 + 5), cluster);
         let stop = Happening::StopBrokers { cluster: 0, brokers: vec![1] };
         config.timeline.push(planned(at(5), None, stop));
         let result = run(&config);
@@ -96,7 +96,8 @@ fn v_50_a_new_zookeeper_controller_reads_every_partition_first() {
         let mut cluster = keeper(5, partitions, 1, 6);
         cluster.costs.state_load = SimDuration::from_micros(cost_us);
         let takes = f64::from(partitions) * cost_us as f64 / 1e6;
-        let mut config = world(secs(16 + takes as u64), cluster);
+        let takes_s = u64::from(partitions) * cost_us / 1_000_000;
+        let mut config = world(secs(16 + takes_s), cluster);
         config.timeline.push(kill(5, 0));
         let result = run(&config);
         let vacant = event(&result, at(5), "controller_changed", "").at;
@@ -142,18 +143,18 @@ fn raft(session_s: u64, heartbeat_s: u64) -> Quorum {
 
 /// Least and greatest time from a broker's death to its detection, over seeds; each time the new
 /// leaders come right after it (V-46).
-fn detections(quorum: &Quorum, version: KafkaVersion, broker: usize) -> (f64, f64) {
+fn detections(quorum: &Quorum, version: KafkaVersion, broker: u16) -> (f64, f64) {
     let (mut least, mut most) = (f64::INFINITY, 0.0_f64);
     let name = format!("broker-{broker}");
     for seed in 1..=60 {
         let mut cluster = cluster(3, 30);
         cluster.quorum = quorum.clone();
         cluster.version = version;
-        let n = led(&cluster, broker as u16) as f64;
+        let n = led(&cluster, broker) as f64;
         let election = cluster.costs.election.as_secs_f64();
         let mut config = world(secs(80), cluster);
         config.seed = seed;
-        config.timeline.push(kill(40, broker));
+        config.timeline.push(kill(40, usize::from(broker)));
         let result = run(&config);
         let detected = seconds_to(&result, at(40), "broker_fenced", &name);
         let mean = detected + PROPAGATION_S + election * (n + 1.0) / 2.0;

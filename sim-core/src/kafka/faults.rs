@@ -139,6 +139,7 @@ impl Cluster {
         self.with_controller(at, |controller, scene| controller.broker_killed(broker, scene));
         self.reset_connections(broker, at);
         self.review_all(at);
+        self.offer_everything(at);
     }
 
     fn freeze_broker(&mut self, broker: BrokerId, at: &mut At<'_, '_>) -> bool {
@@ -150,6 +151,7 @@ impl Cluster {
         self.forget_broker_fetches(broker);
         self.with_controller(at, |controller, scene| controller.broker_frozen(broker, scene));
         self.review_all(at);
+        self.offer_everything(at);
         true
     }
 

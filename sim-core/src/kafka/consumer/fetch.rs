@@ -65,14 +65,17 @@ impl Cluster {
             let there = of.log.high_watermark() > reader.next_fetch
                 && source.is_some_and(|broker| reached(it.zone, broker));
             let free = !it.frozen && !reader.restoring && reader.buffered <= reader.cursor;
-            let asks = reader.listed || reader.asked;
+            let asks = reader.asked || reader.listed_at == source;
             assert!(!there || !free || asks, "nobody fetches for {reader:?}");
         }
-        for it in consumers.members.iter().filter(|it| it.running && !it.frozen) {
+        let numbered = (0..).map(MemberId).zip(&consumers.members);
+        for (number, it) in numbered.filter(|(_, it)| it.running && !it.frozen) {
             for (broker, slot) in (0..).map(BrokerId).zip(&it.slots) {
                 let holds = self.config.version >= KafkaVersion::V4_1 && slot.buffered > 0;
                 let live = |&id: &u32| {
-                    consumers.readers[id as usize].as_ref().is_some_and(|reader| reader.listed)
+                    consumers.readers[id as usize].as_ref().is_some_and(|reader| {
+                        reader.member == number && reader.listed_at == Some(broker)
+                    })
                 };
                 let idle = !slot.under_way && slot.waits_until.is_none() && !holds;
                 let forgotten = idle && reached(it.zone, broker) && slot.ready.iter().any(live);
@@ -103,7 +106,7 @@ impl Cluster {
     pub(super) fn offer_reader(&mut self, group: usize, id: u32) {
         let Some(reader) = self.groups[group].readers[id as usize].as_ref() else { return };
         let of = &self.partitions[reader.partition.index()];
-        let idle = !reader.listed && !reader.asked && !reader.restoring;
+        let idle = !reader.asked && !reader.restoring;
         if !idle || reader.buffered > reader.cursor {
             return;
         }
@@ -113,8 +116,9 @@ impl Cluster {
         }
         let Some(broker) = self.source_of(group, member, partition) else { return };
         let consumers = &mut self.groups[group];
-        if let Some(reader) = consumers.readers[id as usize].as_mut() {
-            reader.listed = true;
+        let Some(reader) = consumers.readers[id as usize].as_mut() else { return };
+        if reader.listed_at.replace(broker) == Some(broker) {
+            return;
         }
         let slot = &mut consumers.members[member.0 as usize].slots[broker.index()];
         slot.ready.push(id);
@@ -266,9 +270,10 @@ impl Cluster {
             }
             taken += 1;
             let Some(reader) = self.groups[group].readers[id as usize].as_mut() else { continue };
-            if reader.member != member || !std::mem::take(&mut reader.listed) {
+            if reader.member != member || reader.listed_at != Some(broker) {
                 continue;
             }
+            reader.listed_at = None;
             let (partition, from, hint) = (reader.partition, reader.next_fetch, reader.fetch_index);
             let log = &self.partitions[partition.index()].log;
             if from < log.start() {
@@ -387,7 +392,7 @@ impl Cluster {
             reader.next_fetch = offset;
             reader.generation = generation;
             reader.asked = false;
-            reader.listed = false;
+            reader.listed_at = None;
         }
         if reader.buffered <= reader.cursor {
             self.uncount(group, id);
@@ -413,7 +418,8 @@ impl Cluster {
         for id in ids {
             let Some(reader) = consumers.readers[id as usize].as_mut() else { continue };
             if reader.member == member {
-                (reader.asked, reader.listed) = (false, false);
+                reader.asked = false;
+                reader.listed_at = reader.listed_at.filter(|at| at.index() != broker);
             }
         }
     }

@@ -159,8 +159,8 @@ struct Reader {
     counted_at: Option<BrokerId>,
     /// Asked for by the fetch under way.
     asked: bool,
-    /// In its slot's list.
-    listed: bool,
+    /// The broker in whose slot's list it is.
+    listed_at: Option<BrokerId>,
     restoring: bool,
     began_at: SimTime,
 }
@@ -452,7 +452,7 @@ impl Cluster {
             buffered: start,
             counted_at: None,
             asked: false,
-            listed: false,
+            listed_at: None,
             restoring: false,
             began_at: now,
         };
