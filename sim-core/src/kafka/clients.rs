@@ -391,7 +391,10 @@ impl Cluster {
                 if item.expired {
                     continue;
                 }
-                self.retry_or_give_up(place, item, parts, Refusal::Disconnected, at);
+                // One that waited for the watermark failed for want of replicas, however the client
+                // learns of it.
+                let refusal = if item.waits { Refusal::TimedOut } else { Refusal::Disconnected };
+                self.retry_or_give_up(place, item, parts, refusal, at);
             }
             self.recycle(request);
         }

@@ -162,7 +162,12 @@ impl Cluster {
         let state = self.metadata.of(partition).clone();
         let of = &mut self.partitions[number];
         let (old_leader, old_isr) = (of.leader, of.isr);
-        of.proposed = None;
+        let granted = of.proposed.take().is_some_and(|wish| wish == state.isr);
+        if granted {
+            let grown = state.isr.len() > old_isr.len();
+            self.counts.leaders_expands += u64::from(grown);
+            self.counts.leaders_shrinks += u64::from(state.isr.len() < old_isr.len());
+        }
         self.note_isr(partition, old_isr, state.isr, at);
         if self.is_users(partition) {
             self.counts.isr_shrinks += u64::from(old_isr.len().saturating_sub(state.isr.len()));

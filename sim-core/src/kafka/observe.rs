@@ -30,6 +30,11 @@ pub struct Counts {
     pub isr_shrinks: u64,
     /// Committed additions to an ISR.
     pub isr_expands: u64,
+    /// IsrShrinksPerSec and IsrExpandsPerSec, as counts: what leaders asked for and got. A removal
+    /// by the controller is in neither (K-MET-1).
+    pub leaders_shrinks: u64,
+    /// See [`Self::leaders_shrinks`].
+    pub leaders_expands: u64,
     /// Greatest UnderReplicatedPartitions that a monitor could have read, sampled.
     pub under_replicated_max: u64,
     /// Partition-time without a usable leader, as far as it is over.
@@ -59,6 +64,10 @@ pub struct Gauges {
     pub under_min_isr: u64,
     /// In-sync replicas of all partitions, as committed.
     pub in_sync_replicas: u64,
+    /// OfflinePartitionsCount, as the active controller knows it; 0 without one.
+    pub offline: u64,
+    /// ActiveControllerCount, summed over all nodes.
+    pub active_controllers: u64,
     /// Bytes that producers have brought so far.
     pub bytes_in: u64,
 }
@@ -109,6 +118,7 @@ impl Cluster {
                 continue;
             }
             gauges.unavailable += u64::from(of.unusable_since.is_some());
+            gauges.offline += u64::from(of.leader.is_none());
             gauges.in_sync_replicas += u64::from(of.isr.len());
             let reports = of.leader.is_some_and(|leader| self.brokers[leader.index()].runs());
             if reports {
@@ -118,6 +128,8 @@ impl Cluster {
                 gauges.under_min_isr += u64::from(of.isr.len() < self.min_isr(id));
             }
         }
+        gauges.active_controllers = u64::from(self.controller.active_controller().is_some());
+        gauges.offline *= gauges.active_controllers;
         gauges.bytes_in = self.brokers.iter().map(|broker| broker.bytes_in).sum();
         self.counts.under_replicated_max =
             self.counts.under_replicated_max.max(gauges.under_replicated);

@@ -28,7 +28,7 @@ pub(crate) struct Observer {
     total: [SeriesId; 6],
     producers: Vec<[SeriesId; 4]>,
     streams: Vec<[SeriesId; 3]>,
-    clusters: Vec<[SeriesId; 5]>,
+    clusters: Vec<[SeriesId; 9]>,
     /// By cluster and broker: network bytes.
     brokers: Vec<Vec<SeriesId>>,
     /// Applications, then groups.
@@ -74,6 +74,10 @@ impl Observer {
                 level("under_replicated", "partitions"),
                 level("under_min_isr", "partitions"),
                 level("in_sync_replicas", "replicas"),
+                level("jmx.OfflinePartitionsCount", "partitions"),
+                level("jmx.ActiveControllerCount", "controllers"),
+                recorder.rate(format!("{prefix}.jmx.IsrShrinksPerSec"), "1/s"),
+                recorder.rate(format!("{prefix}.jmx.IsrExpandsPerSec"), "1/s"),
                 recorder.rate(format!("{prefix}.bytes_accepted_per_s"), "B/s"),
             ]
         };
@@ -134,11 +138,16 @@ impl Observer {
                 gauges.under_replicated,
                 gauges.under_min_isr,
                 gauges.in_sync_replicas,
+                gauges.offline,
+                gauges.active_controllers,
             ];
             for (id, level) in ids.iter().zip(levels) {
                 self.recorder.level(*id, to_f64(level));
             }
-            self.recorder.count(ids[4], gauges.bytes_in);
+            let counts = world.clusters[index].counts(now);
+            self.recorder.count(ids[6], counts.leaders_shrinks);
+            self.recorder.count(ids[7], counts.leaders_expands);
+            self.recorder.count(ids[8], gauges.bytes_in);
             let bytes = world.clusters[index].network_bytes();
             for (id, (received, sent)) in self.brokers[index].iter().zip(bytes) {
                 self.recorder.count(*id, received + sent);
