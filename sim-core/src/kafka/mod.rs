@@ -371,11 +371,10 @@ impl Cluster {
             };
             act(&mut self.controller, &mut scene);
         }
-        let decided: Vec<controller::Change> = changes.drain(..).collect();
-        self.changes = changes;
-        for change in decided {
+        for change in changes.drain(..) {
             self.on_controller_change(change, at);
         }
+        self.changes = changes;
     }
 
     fn on_controller_change(&mut self, change: controller::Change, at: &mut At<'_, '_>) {

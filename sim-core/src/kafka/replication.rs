@@ -418,7 +418,7 @@ impl Cluster {
         let fetch_loop = &mut self.loops[index];
         let mut served = std::mem::take(&mut fetch_loop.served);
         let mut rest = fetch_loop.laggards.split_off(served.min(fetch_loop.laggards.len()));
-        let mut turns = std::mem::replace(&mut fetch_loop.laggards, VecDeque::new());
+        let mut turns = std::mem::take(&mut fetch_loop.laggards);
         served = turns.len();
         for _ in 0..served {
             let mut laggard = turns.pop_front().expect("as many as counted");

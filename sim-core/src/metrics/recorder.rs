@@ -54,7 +54,8 @@ impl Recorder {
     /// A running count at the end of a step.
     #[expect(clippy::cast_precision_loss, reason = "series are for reports only")]
     pub fn count(&mut self, id: SeriesId, total: u64) {
-        let rate = (total - self.counted[id.0]) as f64 / self.step_s;
+        // What was counted as refused can turn out to be stored.
+        let rate = total.saturating_sub(self.counted[id.0]) as f64 / self.step_s;
         self.counted[id.0] = total;
         self.level(id, rate);
     }

@@ -68,7 +68,7 @@ struct Flow {
 #[derive(Clone)]
 enum Home {
     /// The world, for a stream.
-    Stream(StreamClient),
+    Stream(Box<StreamClient>),
     /// A cluster.
     Cluster(u16),
 }
@@ -274,7 +274,7 @@ impl World {
         };
         let stream = u16::try_from(stream).expect("few streams");
         let rng = rngs.stream(&format!("producer/{}/client/{of_producer}", config.name));
-        Home::Stream(StreamClient { stream, client, rng })
+        Home::Stream(Box::new(StreamClient { stream, client, rng }))
     }
 
     /// Schedules what happens by itself.

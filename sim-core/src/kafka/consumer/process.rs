@@ -330,9 +330,12 @@ impl Cluster {
         let share = consumers.shares[piece.partition.index()].as_ref().expect("a partition read");
         let began = it.began_at.max(entry.visible_at);
         let mut followed = 0;
-        share.place.between(entry.visible_at, began, |cause, nanos| match cause {
-            Cause::PollGap => followed += nanos,
-            own => add(own, nanos),
+        share.place.between(entry.visible_at, began, |cause, nanos| {
+            if cause == Cause::PollGap {
+                followed += nanos;
+            } else {
+                add(cause, nanos);
+            }
         });
         // The rest it waited for its owner; an own cause mostly comes before that.
         it.place.between(SimTime(began.0 - followed), began, &mut *add);

@@ -140,8 +140,8 @@ impl Oracle {
 
     /// Watermarks and follower LEOs agree.
     fn compare(&self, cluster: &Cluster) {
-        for (number, of) in (0..).zip(&cluster.partitions) {
-            let expected = self.high_watermarks[number as usize];
+        for (number, of) in cluster.partitions.iter().enumerate() {
+            let expected = self.high_watermarks[number];
             assert_eq!(of.log.high_watermark(), expected, "watermark of {number}");
         }
         for fetcher in &self.fetchers {
