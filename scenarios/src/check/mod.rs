@@ -67,6 +67,18 @@ pub const MAX_ZONES: usize = 32;
 /// Enhanced fan-out consumers of a stream (N-R-6); 50 with On-demand Advantage.
 pub const MAX_FAN_OUT: usize = 20;
 
+/// Kafka's keys that are read and checked, and that the model does not act on yet.
+const WITHOUT_EFFECT: [&str; 8] = [
+    "num.io.threads",
+    "num.recovery.threads.per.data.dir",
+    "replica.fetch.wait.max.ms",
+    "replica.fetch.backoff.ms",
+    "replica.socket.timeout.ms",
+    "isolation.level",
+    "initLimit",
+    "zookeeper.max.in.flight.requests",
+];
+
 /// Something wrong at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
@@ -276,6 +288,9 @@ impl Checker<'_> {
                 Place::Modelled(knob) => {
                     if let Err(message) = knob.read(value) {
                         self.error(path, message);
+                    } else if WITHOUT_EFFECT.contains(&key.as_str()) {
+                        let message = format!("`{key}` is checked, and has no effect here yet");
+                        self.warning(path, message);
                     }
                 }
                 Place::Known => {
