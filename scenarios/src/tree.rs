@@ -384,6 +384,17 @@ fn put_inside(value: &mut Value, rest: &[Step], at: &mut Path, new: Value) -> Re
     if value.is_null() {
         *value = json!({});
     }
+    if is_key_map(at)
+        && new.is_null()
+        && let ([], Step::Name(name), Value::Object(keys)) = (further, step, &mut *value)
+    {
+        // A key that is cleared is as if it had not been set.
+        if keys.shift_remove(name).is_none() {
+            return Err(no_way(value, at, step));
+        }
+        at.0.push(step.clone());
+        return Ok(());
+    }
     let open = is_key_map(at) || value.as_object().is_some_and(Map::is_empty);
     let closed = is_name_map(at) && !is_key_map(at);
     let failed = no_way(value, at, step);

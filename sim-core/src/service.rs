@@ -4,7 +4,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::engine::{SimDuration, SimTime};
+use crate::config::ServiceTime;
+use crate::engine::dist::exponential;
+use crate::engine::{RngStream, SimDuration, SimTime};
 
 /// Equal servers that take work in the order of its arrival.
 #[derive(Clone, Debug)]
@@ -48,6 +50,27 @@ impl Servers {
     pub fn busy(&self) -> SimDuration {
         self.busy
     }
+}
+
+/// Time to process `records` records one after the other, at `ppm` millionths of the usual pace.
+pub(crate) fn time_to_process(
+    service: ServiceTime,
+    records: u64,
+    ppm: u64,
+    rng: &mut RngStream,
+) -> SimDuration {
+    let plain = match service {
+        ServiceTime::Fixed(each) => each.times(records),
+        ServiceTime::Exponential(mean) => {
+            let mut sum = SimDuration::ZERO;
+            for _ in 0..records {
+                sum = sum + exponential(rng, mean);
+            }
+            sum
+        }
+    };
+    let scaled = u128::from(plain.0) * u128::from(ppm) / 1_000_000;
+    SimDuration(u64::try_from(scaled).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //!
 //! Simplifications: that a repeat is recognised is taken from the truth (a live copy is in the
 //! log), not from the last five batches of a producer; a repeat older than those would be refused.
+//! A repeat waits for the end of the log as it is then, a little more than its own offset.
 //! A request that its client has given up on vanishes, also where a frozen broker might still read
 //! it from its socket. An isolated leader takes no more writes once another one is elected
 //! (K-DL-6); acks 0 and 1 would lose what it took in the seconds until it learns.
@@ -82,6 +83,11 @@ impl Cluster {
         if self.brokers[broker.index()].runs() {
             self.append_request(id, at);
             self.read_connection(flow, broker, at);
+        } else {
+            // A frozen process goes on with it when it thaws.
+            let connection = self.connection_mut(flow, broker);
+            connection.processing = None;
+            connection.arrived.push_front((id, generation));
         }
     }
 

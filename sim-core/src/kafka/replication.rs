@@ -416,12 +416,9 @@ impl Cluster {
     /// that got data to the end of the line.
     fn tell_laggards(&mut self, index: usize, now: SimTime) {
         let fetch_loop = &mut self.loops[index];
-        let mut served = std::mem::take(&mut fetch_loop.served);
-        let mut rest = fetch_loop.laggards.split_off(served.min(fetch_loop.laggards.len()));
-        let mut turns = std::mem::take(&mut fetch_loop.laggards);
-        served = turns.len();
-        for _ in 0..served {
-            let mut laggard = turns.pop_front().expect("as many as counted");
+        let served = std::mem::take(&mut fetch_loop.served);
+        let rest = fetch_loop.laggards.split_off(served);
+        for mut laggard in std::mem::replace(&mut fetch_loop.laggards, rest) {
             let of = &mut self.partitions[laggard.partition.index()];
             laggard.told = Some(laggard.end);
             if laggard.end >= of.log.end() {
@@ -438,10 +435,9 @@ impl Cluster {
                     of.turns[place] = laggard.turn;
                 }
             } else {
-                rest.push_back(laggard);
+                fetch_loop.laggards.push_back(laggard);
             }
         }
-        fetch_loop.laggards = rest;
     }
 
     /// What a replica has of a partition: its LEO.

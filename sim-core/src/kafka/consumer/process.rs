@@ -11,12 +11,12 @@
 //! When a poll begins, the instants at which its records will be done are laid down; whoever looks
 //! settles what is over by then.
 
-use crate::blame::{CAUSES, Cause, Clocks};
-use crate::config::ServiceTime;
-use crate::engine::dist::{binomial, exponential};
+use crate::blame::{BlameBook, CAUSES, Cause, Clocks};
+use crate::engine::dist::binomial;
 use crate::engine::{SimDuration, SimTime};
 use crate::flow::KeyClass;
 use crate::order::Run;
+use crate::service::time_to_process;
 
 use super::super::log::Entry;
 use super::super::metadata::PartitionId;
@@ -100,7 +100,9 @@ impl Cluster {
             while room > 0 && from < buffered {
                 let Some(entry) = log.entry(index) else { break };
                 let until = entry.end().min(buffered).min(from + room);
-                let service = service_of(consumers, until - from);
+                let (config, ppm) = (&consumers.config, consumers.slow_ppm);
+                let rng = &mut consumers.service;
+                let service = time_to_process(config.service, until - from, ppm, rng);
                 done += service;
                 pieces.push_back(Piece {
                     reader: id,
@@ -178,6 +180,9 @@ impl Cluster {
         let mut sums = Sums::default();
         loop {
             let consumers = &mut self.groups[group];
+            if sums.age >= FULL {
+                sums.flush(&mut consumers.blame);
+            }
             let it = consumers.member(member);
             let Some(&piece) = it.pieces.front().filter(|piece| piece.done_at <= now) else {
                 break;
@@ -193,10 +198,7 @@ impl Cluster {
                 }
             }
         }
-        let consumers = &mut self.groups[group];
-        if sums.age > 0 {
-            consumers.blame.add(0, &[0; CAUSES.len()], &sums.own, sums.age);
-        }
+        sums.flush(&mut self.groups[group].blame);
     }
 
     /// The processing of one run of records is complete.
@@ -379,24 +381,20 @@ struct Sums {
     age: u128,
 }
 
+/// Sums of this much go to the book, so that long polls of old records stay within 64 bits.
+const FULL: u128 = 1 << 60;
+
+impl Sums {
+    fn flush(&mut self, book: &mut BlameBook) {
+        if self.age > 0 {
+            book.add(0, &[0; CAUSES.len()], &self.own, self.age);
+            *self = Self::default();
+        }
+    }
+}
+
 /// Before 3.8 a thread that restores one partition processes none (K-STR-2).
 fn it_is_halted(consumers: &Consumers, member: MemberId) -> bool {
     let together = consumers.config.state.as_ref().is_some_and(|state| !state.others_run);
     together && consumers.members[member.0 as usize].restoring > 0
-}
-
-/// Time to process `records` records one after the other.
-fn service_of(consumers: &mut Consumers, records: u64) -> SimDuration {
-    let plain = match consumers.config.service {
-        ServiceTime::Fixed(each) => each.times(records),
-        ServiceTime::Exponential(mean) => {
-            let mut sum = SimDuration::ZERO;
-            for _ in 0..records {
-                sum = sum + exponential(&mut consumers.service, mean);
-            }
-            sum
-        }
-    };
-    let scaled = u128::from(plain.0) * u128::from(consumers.slow_ppm) / 1_000_000;
-    SimDuration(u64::try_from(scaled).unwrap_or(u64::MAX))
 }

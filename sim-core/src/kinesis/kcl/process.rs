@@ -7,12 +7,12 @@
 use std::collections::VecDeque;
 
 use crate::blame::{BlameBook, CAUSES, Cause, Clocks, Detour};
-use crate::config::ServiceTime;
-use crate::engine::dist::{binomial, exponential};
+use crate::engine::dist::binomial;
 use crate::engine::{SimDuration, SimTime};
 
 use crate::flow::KeyClass;
 use crate::kinesis::log::{Extent, Part};
+use crate::service::time_to_process;
 
 use super::coordination::WorkerId;
 use super::{App, AppCtx, Event, ShardIndex, Stream};
@@ -277,17 +277,7 @@ impl App {
 
     /// Time to process `count` records one after the other.
     fn service_of(&mut self, count: u32) -> SimDuration {
-        let plain = match self.config.service {
-            ServiceTime::Fixed(each) => each.times(u64::from(count)),
-            ServiceTime::Exponential(mean) => {
-                let mut sum = SimDuration::ZERO;
-                for _ in 0..count {
-                    sum = sum + exponential(&mut self.service, mean);
-                }
-                sum
-            }
-        };
-        scale(plain, self.slow_ppm)
+        time_to_process(self.config.service, u64::from(count), self.slow_ppm, &mut self.service)
     }
 
     /// Another pace from now on: what is in service keeps its end, what comes after it does not.
@@ -565,11 +555,6 @@ impl App {
         };
         state.clock.set(now, cause);
     }
-}
-
-fn scale(time: SimDuration, ppm: u64) -> SimDuration {
-    let scaled = u128::from(time.0) * u128::from(ppm) / 1_000_000;
-    SimDuration(u64::try_from(scaled).unwrap_or(u64::MAX))
 }
 
 /// The parts of a delivered batch's age, in nanoseconds.
