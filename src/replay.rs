@@ -5,7 +5,7 @@ use std::path::Path;
 use reports::{OutputFile, manifest};
 
 use crate::files::Source;
-use crate::run::{MODEL_HASH, Plan, play, pool, render, report};
+use crate::run::{MODEL_HASH, Plan, check_png, play, pool, render, report};
 use crate::{Exit, Failure, Talk, print, say};
 
 pub(crate) fn replay(dir: &Path, jobs: Option<usize>, talk: Talk) -> Result<Exit, Failure> {
@@ -20,6 +20,7 @@ pub(crate) fn replay(dir: &Path, jobs: Option<usize>, talk: Talk) -> Result<Exit
         Failure::new(Exit::Bad, message)
     })?;
     let png = earlier.files.iter().any(|file| file.name.ends_with(".png"));
+    check_png(png)?;
     let plan = Plan { source: &source, loaded, only: &earlier.only, seeds: earlier.seeds(), png };
     let jobs = pool(jobs)?;
     let played = play(&plan, &jobs, talk)?;

@@ -66,6 +66,7 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<Exit, Failure> {
         return Ok(Exit::Bad);
     }
     check_names(&sources)?;
+    check_png(args.png)?;
     for (_, loaded) in &sources {
         output(args, loaded).check(&loaded.name).map_err(unwritten)?;
     }
@@ -99,6 +100,15 @@ fn one_document(summaries: &[String]) -> String {
             format!("[\n{}\n]\n", items.join(",\n"))
         }
     }
+}
+
+/// Pictures need the part of the program that makes them.
+pub(crate) fn check_png(wanted: bool) -> Result<(), Failure> {
+    if wanted && !cfg!(feature = "png") {
+        let message = "error: this build makes no PNG\nhelp: build it with `--features png`";
+        return Err(Failure::new(Exit::Bad, message.to_owned()));
+    }
+    Ok(())
 }
 
 /// Each scenario gets a folder of its name, so two of one name would overwrite each other.

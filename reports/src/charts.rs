@@ -10,6 +10,7 @@ mod group;
 mod lag;
 pub(crate) mod marks;
 mod palette;
+#[cfg(feature = "png")]
 pub mod png;
 mod scale;
 mod series;
@@ -100,6 +101,7 @@ fn add(
     report: &Report<'_>,
 ) -> Result<(), ChartError> {
     let svg = figure::draw(figure, report)?;
+    #[cfg(feature = "png")]
     if report.png {
         let picture = png::from_svg(&svg)?;
         files.push(OutputFile::new(format!("charts/{name}.png"), picture));

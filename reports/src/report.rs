@@ -29,7 +29,7 @@ pub struct Report<'a> {
     pub runs: &'a [RunResult],
     /// What the scenario expects, and what was measured.
     pub expectations: &'a [ExpectationRow],
-    /// Whether to add a PNG beside each SVG.
+    /// Whether to add a PNG beside each SVG; needs the feature `png`.
     pub png: bool,
     /// What the runs were made from, for the manifest.
     pub provenance: Provenance<'a>,
