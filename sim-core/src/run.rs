@@ -3,14 +3,13 @@
 use crate::config::WorldConfig;
 use crate::engine::SimTime;
 use crate::result::RunResult;
-use crate::world::{Observer, World, sample_at};
+use crate::world::{Observer, SAMPLES_MS, World};
 
 /// A run under way. It is plain data: a clone goes on from the same instant on the same luck.
 #[derive(Clone)]
 pub struct Run {
     world: World,
     observer: Observer,
-    samples: u64,
     end: SimTime,
 }
 
@@ -29,17 +28,24 @@ impl Run {
     /// A run at its first instant.
     #[must_use]
     pub fn new(config: &WorldConfig) -> Self {
+        Self::observed_at(config, SAMPLES_MS)
+    }
+
+    /// A run whose series are sampled at these milliseconds of each second, in order, the last of
+    /// them at most 1,000. Nothing else depends on them.
+    #[must_use]
+    pub fn observed_at(config: &WorldConfig, instants_ms: [u64; 4]) -> Self {
         let mut world = World::new(config);
-        let observer = Observer::new(&world);
+        let observer = Observer::new(&world, instants_ms);
         world.start();
-        Self { world, observer, samples: 0, end: SimTime::ZERO + config.duration }
+        Self { world, observer, end: SimTime::ZERO + config.duration }
     }
 
     /// Lets everything happen that happens by `until`, or by the end of the run.
     pub fn advance(&mut self, until: SimTime, progress: &dyn Fn(SimTime)) {
         let until = until.min(self.end);
         loop {
-            let (sampled_at, ends_step) = sample_at(self.samples);
+            let (sampled_at, ends_step) = self.observer.next_at();
             // At one instant: the plan, then the queue, then the observers.
             let step_at = self.world.next_step_at().unwrap_or(SimTime::MAX);
             let event_at = self.world.next_event_at().unwrap_or(SimTime::MAX);
@@ -48,10 +54,8 @@ impl Run {
             } else if event_at <= sampled_at && event_at <= until {
                 self.world.step();
             } else if sampled_at <= until {
-                self.samples += 1;
-                self.observer.sample(&mut self.world, sampled_at, ends_step);
+                self.observer.sample(&self.world);
                 if ends_step {
-                    self.world.end_second(sampled_at);
                     progress(sampled_at);
                 }
             } else {

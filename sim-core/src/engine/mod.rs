@@ -3,6 +3,7 @@
 
 pub mod ctx;
 pub mod dist;
+pub mod periodic;
 pub mod queue;
 pub mod rng;
 pub mod slab;
@@ -10,6 +11,7 @@ pub mod time;
 pub mod timer;
 
 pub use ctx::{Ctx, Schedule};
+pub use periodic::{Periodic, Turn};
 pub use queue::{EventQueue, Scheduled};
 pub use rng::{RngStream, Rngs};
 pub use slab::Slab;

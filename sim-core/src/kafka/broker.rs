@@ -13,8 +13,8 @@
 
 use std::collections::VecDeque;
 
-use crate::config::kafka::{DiskConfig, Hardware};
-use crate::engine::{NANOS_PER_SEC, SimDuration, SimTime};
+use crate::config::kafka::{ClusterConfig, DiskConfig};
+use crate::engine::{NANOS_PER_SEC, Periodic, SimDuration, SimTime};
 
 /// What a broker's process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,10 @@ pub(crate) struct Broker {
     /// Network, received and sent.
     pub(crate) network_in: Pipe,
     pub(crate) network_out: Pipe,
+    /// When it looks for followers that are behind.
+    pub(crate) isr_checks: Periodic,
+    /// When it looks for segments to delete.
+    pub(crate) retention_checks: Periodic,
     /// Bytes appended by producers, and by its own fetches as a follower.
     pub(crate) bytes_in: u64,
     pub(crate) replication_bytes_in: u64,
@@ -60,7 +64,10 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    pub(crate) fn new(zone: usize, hardware: &Hardware) -> Self {
+    pub(crate) fn new(zone: usize, config: &ClusterConfig) -> Self {
+        let (hardware, settings) = (&config.hardware, &config.settings);
+        // Followers are looked at each half of the time that they may lag (K-ISR-2).
+        let half_lag = SimDuration(settings.replica_lag_time_max.0 / 2);
         Self {
             zone,
             process: Process::Running,
@@ -73,6 +80,8 @@ impl Broker {
             cache: PageCache::new(hardware.page_cache),
             network_in: Pipe::new(hardware.network),
             network_out: Pipe::new(hardware.network),
+            isr_checks: Periodic::new(half_lag.max(SimDuration(1))),
+            retention_checks: Periodic::new(settings.retention_check_interval),
             bytes_in: 0,
             replication_bytes_in: 0,
             bytes_out: 0,

@@ -20,6 +20,9 @@ use super::group::MemberId;
 use super::metadata::{BrokerId, BrokerSet, PartitionId};
 use super::{At, Cluster, Event};
 
+/// From a broker's start to its first look for old segments (D-28).
+const FIRST_RETENTION_CHECK: SimDuration = SimDuration::from_secs(30);
+
 impl Cluster {
     /// A planned happening begins; returns how many things it hit.
     pub fn begin(&mut self, what: &Happening, at: &mut At<'_, '_>) -> u64 {
@@ -242,9 +245,8 @@ impl Cluster {
         self.note_broker(at, broker, "broker_registered");
         if self.brokers[broker.index()].process == Process::Starting {
             self.brokers[broker.index()].process = Process::Running;
-            let check = SimDuration::from_secs(30);
             if self.expires() {
-                at.ctx.after(check, Event::Retention(broker));
+                self.begin_retention(broker, FIRST_RETENTION_CHECK, at);
             }
             self.serve_again(broker, at);
         }

@@ -13,7 +13,7 @@
 //! round trip late (K-HW-3); consumers would see a millisecond without new records.
 
 use crate::config::kafka::KafkaVersion;
-use crate::engine::{SimDuration, SimTime};
+use crate::engine::{SimTime, Turn};
 
 use super::controller::Proposal;
 use super::metadata::{BrokerId, BrokerSet, PartitionId};
@@ -38,10 +38,10 @@ impl Cluster {
     }
 
     /// A leader looks for followers that are behind.
-    pub(super) fn on_isr_check(&mut self, broker: BrokerId, at: &mut At<'_, '_>) {
-        let period = SimDuration(self.config.settings.replica_lag_time_max.0 / 2);
-        at.ctx.after(period, Event::IsrCheck(broker));
-        if !self.brokers[broker.index()].runs() {
+    pub(super) fn on_isr_check(&mut self, broker: BrokerId, turn: Turn, at: &mut At<'_, '_>) {
+        let host = &self.brokers[broker.index()];
+        let event = |turn| Event::IsrCheck(broker, turn);
+        if !host.isr_checks.comes(turn, event, &mut at.ctx) || !host.runs() {
             return;
         }
         let now = at.ctx.now;

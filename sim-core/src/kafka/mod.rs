@@ -38,7 +38,7 @@ mod request;
 
 use crate::config::WorldConfig;
 use crate::config::kafka::{ClusterConfig, KafkaProducerConfig};
-use crate::engine::{Ctx, Rngs, SimDuration, SimTime, Slab};
+use crate::engine::{Ctx, Periodic, Rngs, SimDuration, SimTime, Slab, Turn};
 use crate::flow::{Batch, FlowId};
 use crate::ledger::Ledger;
 
@@ -80,9 +80,13 @@ pub enum Event {
     /// A follower's next fetch comes to its leader: (loop, generation).
     Fetch(u32, u32),
     /// A leader looks for followers that are behind.
-    IsrCheck(BrokerId),
+    IsrCheck(BrokerId, Turn),
     /// A broker looks for segments to delete.
-    Retention(BrokerId),
+    Retention(BrokerId, Turn),
+    /// The members of a group poll, those that have nothing to do too.
+    Round(u16, Turn),
+    /// What nobody needs any more is forgotten.
+    Tidy(Turn),
     /// A broker has recovered its logs: (broker, generation).
     Recovered(BrokerId, u32),
     /// Records come to a member: (group, member, broker, generation).
@@ -131,6 +135,7 @@ pub struct Cluster {
     requests: Slab<Request>,
     next_request: u32,
     groups: Vec<Consumers>,
+    tidying: Periodic,
     /// By topic: the groups that read it, and their indices in the ledger.
     groups_of: Vec<Vec<usize>>,
     readers_of: Vec<Vec<usize>>,
@@ -166,7 +171,7 @@ impl Cluster {
         config.topics.push(observe::offsets_topic(&config, &group_configs));
         let metadata = Metadata::new(&config);
         let brokers: Vec<Broker> =
-            config.brokers.iter().map(|&zone| Broker::new(zone, &config.hardware)).collect();
+            config.brokers.iter().map(|&zone| Broker::new(zone, &config)).collect();
         let mut cluster = Self {
             controller: Controller::new(&config, rngs),
             changes: Vec::new(),
@@ -179,6 +184,7 @@ impl Cluster {
             requests: Slab::default(),
             next_request: 0,
             groups: Vec::new(),
+            tidying: Periodic::new(SimDuration::from_secs(1)),
             groups_of: vec![Vec::new(); config.topics.len()],
             readers_of: vec![Vec::new(); config.topics.len()],
             coordinators: Vec::new(),
@@ -282,20 +288,17 @@ impl Cluster {
     pub fn start(&mut self, rngs: &Rngs, at: &mut At<'_, '_>) {
         let mut phases = rngs.stream(&format!("kafka/{}/phases", self.config.name));
         let mut phase = |period: SimDuration| SimDuration(phases.below(period.0.max(1)));
-        let isr = SimDuration(self.config.settings.replica_lag_time_max.0 / 2);
-        let retention = self.config.settings.retention_check_interval;
-        let expires = self
-            .config
-            .topics
-            .iter()
-            .any(|topic| topic.retention.is_some() || topic.retention_bytes.is_some());
         for number in 0..self.brokers.len() {
             let broker = BrokerId(u16::try_from(number).expect("at most 128 brokers"));
-            at.ctx.after(phase(isr), Event::IsrCheck(broker));
-            if expires {
-                at.ctx.after(phase(retention), Event::Retention(broker));
+            let host = &mut self.brokers[number];
+            let first = SimTime::ZERO + phase(host.isr_checks.period());
+            host.isr_checks.begin(first, |turn| Event::IsrCheck(broker, turn), &mut at.ctx);
+            let first = phase(host.retention_checks.period());
+            if self.expires() {
+                self.begin_retention(broker, first, at);
             }
         }
+        self.tidying.begin(SimTime::ZERO, Event::Tidy, &mut at.ctx);
         for place in 0..self.producers.len() {
             let number = u16::try_from(place).expect("few flows");
             let age = self.producers[place].config.metadata_max_age;
@@ -303,6 +306,7 @@ impl Cluster {
         }
         for group in 0..self.groups.len() {
             self.with_group(group, at, |it, ctx, changes| it.start(true, ctx, changes));
+            self.begin_rounds(group, rngs, at);
             self.groups[group].counts.rebalances = 0;
             self.groups[group].counts.moved = 0;
         }
@@ -328,8 +332,10 @@ impl Cluster {
             Event::Metadata(place) => self.on_metadata(usize::from(place), at),
             Event::MetadataAge(place) => self.on_metadata_age(usize::from(place), at),
             Event::Fetch(number, generation) => self.on_fetch(number, generation, at),
-            Event::IsrCheck(broker) => self.on_isr_check(broker, at),
-            Event::Retention(broker) => self.on_retention(broker, at),
+            Event::IsrCheck(broker, turn) => self.on_isr_check(broker, turn, at),
+            Event::Retention(broker, turn) => self.on_retention(broker, turn, at),
+            Event::Round(group, turn) => self.on_round(usize::from(group), turn, at),
+            Event::Tidy(turn) => self.on_tidy(turn, at),
             Event::Recovered(broker, start) => self.on_recovered(broker, start, at),
             Event::Fetched(group, member, broker, generation) => {
                 self.on_fetched(usize::from(group), member, broker, generation, at);

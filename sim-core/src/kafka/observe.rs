@@ -9,7 +9,7 @@
 
 use crate::config::kafka::{ClusterConfig, GroupConfig, TopicConfig};
 use crate::config::{Happening, WorldConfig};
-use crate::engine::{SimDuration, SimTime};
+use crate::engine::{SimDuration, SimTime, Turn};
 use crate::flow::FlowId;
 use crate::metrics::latency::Latency;
 
@@ -85,6 +85,8 @@ pub struct GroupGauges {
     pub client_lag: u64,
     /// 1 while the group is not Stable.
     pub rebalancing: bool,
+    /// Records whose processing is over and that the ledger does not count as delivered yet.
+    pub finished: u64,
 }
 
 /// The part of a group in the results.
@@ -109,7 +111,7 @@ pub struct GroupResult<'a> {
 
 impl Cluster {
     /// The cluster's levels.
-    pub fn gauges(&mut self) -> Gauges {
+    pub fn gauges(&self) -> Gauges {
         let mut gauges = Gauges::default();
         let own = self.config.topics.len() - 1;
         for number in 0..self.partitions.len() {
@@ -131,9 +133,14 @@ impl Cluster {
         gauges.active_controllers = u64::from(self.controller.active_controller().is_some());
         gauges.offline *= gauges.active_controllers;
         gauges.bytes_in = self.brokers.iter().map(|broker| broker.bytes_in).sum();
-        self.counts.under_replicated_max =
-            self.counts.under_replicated_max.max(gauges.under_replicated);
         gauges
+    }
+
+    /// Looks at what has no event of its own: the greatest number of partitions that monitoring
+    /// could have seen under-replicated.
+    pub fn look(&mut self) {
+        let under_replicated = self.gauges().under_replicated;
+        self.counts.under_replicated_max = self.counts.under_replicated_max.max(under_replicated);
     }
 
     /// Counts so far; partitions that are still unavailable count up to `now`.
@@ -170,38 +177,39 @@ impl Cluster {
         self.groups[group].index
     }
 
-    /// Brings a group's processors up to now, and looks at it.
-    pub fn sample(&mut self, group: usize, at: &mut At<'_, '_>) -> GroupGauges {
-        let now = at.ctx.now;
-        for member in 0..self.groups[group].members.len() {
-            let member = MemberId(u32::try_from(member).expect("fewer than 2^32 members"));
-            self.settle(group, member, at);
-            let idle = !self.groups[group].is_busy(member);
-            if idle {
-                self.auto_commit(group, member, now);
-            }
-        }
-        self.serve_readers(at);
+    /// Records of a group that nobody has finished by `now`.
+    #[must_use]
+    pub fn unread(&self, group: usize, now: SimTime) -> u64 {
+        let finished: u64 = self.finished(group, now).iter().map(|it| it.records).sum();
+        self.groups[group].unread - finished
+    }
+
+    /// A group's levels. What members have finished and nobody has settled counts as done.
+    #[must_use]
+    pub fn group_gauges(&self, group: usize, now: SimTime) -> GroupGauges {
         let consumers = &self.groups[group];
-        let mut gauges = GroupGauges {
-            unread: consumers.unread,
-            rebalancing: !consumers.is_stable(),
-            ..GroupGauges::default()
-        };
+        let mut gauges =
+            GroupGauges { rebalancing: !consumers.is_stable(), ..GroupGauges::default() };
+        let finished = self.finished(group, now);
         for (number, share) in consumers.shares.iter().enumerate() {
             let Some(share) = share else { continue };
             let log = &self.partitions[number].log;
+            let mut delivered = (share.delivered, share.delivered_index);
+            let mut unread = share.unread;
+            if let Some(done) = finished.get(number).filter(|done| done.until > delivered.0) {
+                delivered = (done.until, done.index);
+                unread -= done.records;
+                gauges.finished += done.records;
+            }
+            gauges.unread += unread;
             gauges.assigned += u64::from(consumers.is_read(share));
-            gauges.client_lag += log.high_watermark().saturating_sub(share.delivered);
-            if share.unread > 0
-                && let Some(entry) =
-                    log.entry(log.index_near(share.delivered, share.delivered_index))
+            gauges.client_lag += log.high_watermark().saturating_sub(delivered.0);
+            if unread > 0
+                && let Some(entry) = log.entry(log.index_near(delivered.0, delivered.1))
             {
                 gauges.oldest = gauges.oldest.max(now.since(entry.appended_at));
             }
         }
-        let counts = &mut self.groups[group].counts;
-        counts.lag_max = counts.lag_max.max(gauges.oldest);
         gauges
     }
 
@@ -242,8 +250,12 @@ impl Cluster {
     }
 
     /// Forgets what nobody needs any more, a quarter of the partitions each time.
-    pub fn tidy(&mut self, second: u64) {
-        let quarter = usize::try_from(second % 4).expect("below 4");
+    pub(super) fn on_tidy(&mut self, turn: Turn, at: &mut At<'_, '_>) {
+        if !self.tidying.comes(turn, Event::Tidy, &mut at.ctx) {
+            return;
+        }
+        let turns = at.ctx.now.0 / self.tidying.period().0;
+        let quarter = usize::try_from(turns % 4).expect("below 4");
         for number in (quarter..self.partitions.len()).step_by(4) {
             let id = PartitionId(u32::try_from(number).expect("fewer than 2^32"));
             let topic = self.partitions[number].topic;
@@ -265,12 +277,25 @@ impl Cluster {
         }
     }
 
+    /// A broker looks for old segments from now on, first after so long.
+    pub(super) fn begin_retention(
+        &mut self,
+        broker: BrokerId,
+        first: SimDuration,
+        at: &mut At<'_, '_>,
+    ) {
+        let first = at.ctx.now + first;
+        let event = |turn| Event::Retention(broker, turn);
+        self.brokers[broker.index()].retention_checks.begin(first, event, &mut at.ctx);
+    }
+
     /// A broker deletes old segments of what it leads (K-RET-1).
-    pub(super) fn on_retention(&mut self, broker: BrokerId, at: &mut At<'_, '_>) {
-        if !self.brokers[broker.index()].runs() {
+    pub(super) fn on_retention(&mut self, broker: BrokerId, turn: Turn, at: &mut At<'_, '_>) {
+        let host = &self.brokers[broker.index()];
+        let event = |turn| Event::Retention(broker, turn);
+        if !host.retention_checks.comes(turn, event, &mut at.ctx) || !host.runs() {
             return;
         }
-        at.ctx.after(self.config.settings.retention_check_interval, Event::Retention(broker));
         for number in 0..self.partitions.len() {
             let of = &mut self.partitions[number];
             if of.leader != Some(broker) {
@@ -437,7 +462,9 @@ impl Cluster {
     /// Brings every clock up to the end of the run.
     pub fn finish(&mut self, at: &mut At<'_, '_>) {
         for group in 0..self.groups.len() {
-            self.sample(group, at);
+            self.poll_all(group, at);
+            let oldest = self.group_gauges(group, at.ctx.now).oldest;
+            self.groups[group].note_lag(oldest);
             for number in 0..self.groups[group].shares.len() {
                 self.groups[group].close_pause(number, at.ctx.now);
             }

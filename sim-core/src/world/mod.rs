@@ -4,9 +4,12 @@
 mod observe;
 mod put;
 mod timeline;
+mod upkeep;
 
 use crate::config::{ClientConfig, Destination, ProducerConfig, Retrieval, WorldConfig};
-use crate::engine::{Ctx, EventQueue, RngStream, Rngs, Scheduled, SimDuration, SimTime, Slab};
+use crate::engine::{
+    Ctx, EventQueue, Periodic, RngStream, Rngs, Scheduled, SimDuration, SimTime, Slab, Turn,
+};
 use crate::flow::{Batch, FlowId};
 use crate::kafka::group::MemberId;
 use crate::kafka::{self, Cluster};
@@ -22,7 +25,7 @@ use crate::metrics::latency::Latency;
 use crate::result::EventRecord;
 use crate::workload::Workload;
 
-pub(crate) use observe::{Observer, STEP, sample_at};
+pub(crate) use observe::{Observer, SAMPLES_MS, STEP};
 pub(crate) use timeline::marks;
 
 /// Everything that can happen.
@@ -42,6 +45,8 @@ pub enum Event {
     Kafka(u16, kafka::Event),
     /// A stream's shards change.
     Reshard(u16),
+    /// Capacity follows the load, and what nobody reads any more is forgotten.
+    Upkeep(Turn),
 }
 
 /// The size of an event decides the speed of the queue.
@@ -143,6 +148,7 @@ pub struct World {
     injected: Vec<u64>,
     /// Places in the journal, plus one, where planned entries began.
     begun: Vec<u32>,
+    upkeep: Periodic,
     pub(crate) lag_records_max: u64,
     pub(crate) events: u64,
 }
@@ -203,6 +209,7 @@ impl World {
             gone: Vec::new(),
             injected: vec![0; config.timeline.len()],
             begun: vec![0; config.timeline.len()],
+            upkeep: Periodic::new(SimDuration::from_secs(1)),
             lag_records_max: 0,
             events: 0,
             config: config.clone(),
@@ -287,13 +294,15 @@ impl World {
             let producer = u16::try_from(index).expect("few producers");
             self.queue.schedule_at(at, Event::Arrivals(producer));
         }
+        let first = SimTime::ZERO + self.upkeep.period();
+        self.upkeep.begin(first, Event::Upkeep, &mut Ctx::new(SimTime::ZERO, &mut self.queue));
         let rngs = Rngs::new(self.config.seed);
         for index in 0..self.clusters.len() {
             self.with_cluster(index, SimTime::ZERO, |cluster, at| cluster.start(&rngs, at));
         }
         for index in 0..self.apps.len() {
             let polls_all = self.polls_may_be_refused(self.config.consumers[index].stream);
-            self.with_app(index, SimTime::ZERO, |app, at| app.start(polls_all, at));
+            self.with_app(index, SimTime::ZERO, |app, at| app.start(polls_all, &rngs, at));
         }
     }
 
@@ -340,6 +349,7 @@ impl World {
                 self.with_cluster(usize::from(cluster), now, |it, at| it.handle(event, at));
             }
             Event::Reshard(stream) => self.on_reshard(usize::from(stream), now),
+            Event::Upkeep(turn) => self.on_upkeep(turn, now),
         }
         if cfg!(debug_assertions) && self.events.is_multiple_of(1_000) {
             self.audit();
@@ -556,6 +566,7 @@ impl World {
         for index in 0..self.clusters.len() {
             self.with_cluster(index, end, |cluster, at| cluster.finish(at));
         }
+        self.note_lag(end);
         self.audit();
     }
 

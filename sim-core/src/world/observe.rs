@@ -5,21 +5,13 @@ use crate::engine::{SimDuration, SimTime};
 use crate::metrics::recorder::{Recorder, SeriesId};
 use crate::result::Series;
 
-use super::{Event, World};
+use super::World;
 
 /// The step of all series.
 pub(crate) const STEP: SimDuration = SimDuration::from_secs(1);
 /// When samples are taken inside a step, in milliseconds. Uneven on purpose: even ones would fall
 /// into step with arrivals on a grid, and always see the same moment of their coming and going.
-const SAMPLES_MS: [u64; 4] = [137, 391, 683, 1_000];
-
-/// When sample `number` (from 0) is taken, and whether it ends a step.
-pub(crate) fn sample_at(number: u64) -> (SimTime, bool) {
-    let samples = SAMPLES_MS.len() as u64;
-    let place = usize::try_from(number % samples).expect("below 4");
-    let at = SimTime::ZERO + STEP.times(number / samples);
-    (at + SimDuration::from_millis(SAMPLES_MS[place]), place + 1 == SAMPLES_MS.len())
-}
+pub(crate) const SAMPLES_MS: [u64; 4] = [137, 391, 683, 1_000];
 
 /// The series of a run.
 #[derive(Clone)]
@@ -34,11 +26,14 @@ pub(crate) struct Observer {
     /// Applications, then groups.
     consumers: Vec<[SeriesId; 3]>,
     groups: Vec<[SeriesId; 3]>,
+    /// When samples are taken inside a step, in milliseconds; the last one ends it.
+    instants_ms: [u64; 4],
+    taken: u64,
 }
 
 impl Observer {
-    /// Series for every member of the world.
-    pub(crate) fn new(world: &World) -> Self {
+    /// Series for every member of the world, sampled at these milliseconds of each step.
+    pub(crate) fn new(world: &World, instants_ms: [u64; 4]) -> Self {
         let mut recorder = Recorder::new(STEP.as_secs_f64());
         let flow = |recorder: &mut Recorder, prefix: &str, what: &str| {
             recorder.rate(format!("{prefix}.records_{what}_per_s"), "records/s")
@@ -104,34 +99,68 @@ impl Observer {
             ]
         };
         let groups = config.groups.iter().map(|group| of_group(&group.name)).collect();
-        Self { recorder, total, producers, streams, clusters, brokers, consumers, groups }
+        Self {
+            recorder,
+            total,
+            producers,
+            streams,
+            clusters,
+            brokers,
+            consumers,
+            groups,
+            instants_ms,
+            taken: 0,
+        }
     }
 
-    /// Takes a sample; the last one of a step ends it.
-    pub(crate) fn sample(&mut self, world: &mut World, now: SimTime, ends_step: bool) {
+    /// When the next sample is taken, and whether it ends a step.
+    pub(crate) fn next_at(&self) -> (SimTime, bool) {
+        let samples = self.instants_ms.len();
+        let place = usize::try_from(self.taken % samples as u64).expect("below 4");
+        let step = SimTime::ZERO + STEP.times(self.taken / samples as u64);
+        (step + SimDuration::from_millis(self.instants_ms[place]), place + 1 == samples)
+    }
+
+    /// Takes the next sample; the last one of a step ends it. Whoever looks changes nothing.
+    pub(crate) fn sample(&mut self, world: &World) {
+        let (now, ends_step) = self.next_at();
+        self.taken += 1;
         let (mut lag, mut oldest) = (0, SimDuration::ZERO);
-        for index in 0..world.apps.len() {
-            let (unread, age) = world.with_app(index, now, |app, at| app.sample(at));
-            lag += unread;
-            oldest = oldest.max(age);
-            self.recorder.level(self.consumers[index][1], to_f64(unread));
-            self.recorder.level(self.consumers[index][2], age.as_secs_f64());
+        let mut finished = Vec::with_capacity(self.consumers.len());
+        for (app, ids) in world.apps.iter().zip(&self.consumers) {
+            let of_app = app.lag(&world.streams[app.config.stream], now);
+            lag += of_app.unread;
+            oldest = oldest.max(of_app.oldest);
+            finished.push(of_app.finished);
+            self.recorder.level(ids[1], to_f64(of_app.unread));
+            self.recorder.level(ids[2], of_app.oldest.as_secs_f64());
         }
-        let apps = world.apps.len();
-        for index in 0..world.groups.len() {
-            let gauges = world.with_group(index, now, |it, place, at| it.sample(place, at));
+        let of_groups = &self.consumers[world.apps.len()..];
+        for ((&(cluster, place), ids), of_group) in
+            world.groups.iter().zip(of_groups).zip(&self.groups)
+        {
+            let gauges = world.clusters[cluster].group_gauges(place, now);
             lag += gauges.unread;
             oldest = oldest.max(gauges.oldest);
-            let of_consumer = &self.consumers[apps + index];
-            self.recorder.level(of_consumer[1], to_f64(gauges.unread));
-            self.recorder.level(of_consumer[2], gauges.oldest.as_secs_f64());
-            let of_group = &self.groups[index];
+            finished.push(gauges.finished);
+            self.recorder.level(ids[1], to_f64(gauges.unread));
+            self.recorder.level(ids[2], gauges.oldest.as_secs_f64());
             self.recorder.level(of_group[0], to_f64(gauges.assigned));
             self.recorder.level(of_group[1], if gauges.rebalancing { 1.0 } else { 0.0 });
             self.recorder.level(of_group[2], to_f64(gauges.client_lag));
         }
-        // Levels of a cluster change with events that a second does not hide: once a step is enough.
-        for (index, ids) in self.clusters.iter().enumerate().filter(|_| ends_step) {
+        self.recorder.level(self.total[4], to_f64(lag));
+        self.recorder.level(self.total[5], oldest.as_secs_f64());
+        if ends_step {
+            self.count_clusters(world, now);
+            self.count(world, &finished);
+            self.recorder.end_step();
+        }
+    }
+
+    /// Levels of a cluster change with events that a second does not hide: once a step is enough.
+    fn count_clusters(&mut self, world: &World, now: SimTime) {
+        for (index, ids) in self.clusters.iter().enumerate() {
             let gauges = world.clusters[index].gauges();
             let levels = [
                 gauges.unavailable,
@@ -153,22 +182,10 @@ impl Observer {
                 self.recorder.count(*id, received + sent);
             }
         }
-        let of_apps = world.apps.iter().map(|app| app.counts.lag_records_max);
-        let of_groups = world
-            .groups
-            .iter()
-            .map(|&(cluster, place)| world.clusters[cluster].group_result(place).lag_records_max);
-        let highest = of_apps.chain(of_groups).max();
-        world.lag_records_max = world.lag_records_max.max(lag).max(highest.unwrap_or(0));
-        self.recorder.level(self.total[4], to_f64(lag));
-        self.recorder.level(self.total[5], oldest.as_secs_f64());
-        if ends_step {
-            self.count(world);
-            self.recorder.end_step();
-        }
     }
 
-    fn count(&mut self, world: &World) {
+    /// `finished` is what each consumer has processed and the ledger does not count yet.
+    fn count(&mut self, world: &World, finished: &[u64]) {
         let mut sums = [0_u64; 4];
         for (book, ids) in world.ledger.producers.iter().zip(&self.producers) {
             let counts = [book.offered, book.accepted, book.throttled, book.refused];
@@ -178,9 +195,10 @@ impl Observer {
             sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         }
         sums[3] = 0;
-        for (book, ids) in world.ledger.consumers.iter().zip(&self.consumers) {
-            self.recorder.count(ids[0], book.delivered);
-            sums[3] += book.delivered;
+        let books = world.ledger.consumers.iter().zip(finished);
+        for ((book, finished), ids) in books.zip(&self.consumers) {
+            self.recorder.count(ids[0], book.delivered + finished);
+            sums[3] += book.delivered + finished;
         }
         for (id, sum) in self.total.iter().zip(sums) {
             self.recorder.count(*id, sum);
@@ -203,30 +221,6 @@ fn of_brokers(cluster: &ClusterConfig, recorder: &mut Recorder) -> Vec<SeriesId>
     let prefix = format!("systems.{}.broker", cluster.name);
     let name = |broker: usize| format!("{prefix}-{broker}.network_bytes_per_s");
     (0..cluster.brokers.len()).map(|broker| recorder.rate(name(broker), "B/s")).collect()
-}
-
-impl World {
-    /// What happens at the end of each second: capacity follows, logs forget.
-    pub(crate) fn end_second(&mut self, now: SimTime) {
-        self.set_cause(0);
-        let second = now.0 / STEP.0;
-        self.clusters.iter_mut().for_each(|cluster| cluster.tidy(second));
-        for index in 0..self.streams.len() {
-            if !self.streams[index].scale(now).is_empty() {
-                let stream = u16::try_from(index).expect("few streams");
-                if let Some((at, _)) = self.streams[index].pending.front() {
-                    self.queue.schedule_at(*at, Event::Reshard(stream));
-                }
-            }
-            for shard in 0..self.streams[index].shards.len() {
-                let number = u32::try_from(shard).expect("fewer than 2^32 shards");
-                let apps = self.readers[index].iter().map(|&app| &self.apps[app]);
-                let needed = apps.map(|app| app.needs_from(number)).min();
-                let log = &mut self.streams[index].shards[shard].log;
-                log.drop_before(needed.unwrap_or_else(|| log.end()).min(log.end()));
-            }
-        }
-    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "series are for reports only")]

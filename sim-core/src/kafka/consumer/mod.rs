@@ -25,7 +25,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use crate::blame::{BlameBook, Cause};
 use crate::config::kafka::{GroupConfig, OffsetReset};
-use crate::engine::{Ctx, RngStream, Rngs, SimDuration, SimTime};
+use crate::engine::{Ctx, Periodic, RngStream, Rngs, SimDuration, SimTime};
 use crate::metrics::latency::Latency;
 use crate::order::{KeyOrder, RestOrder};
 
@@ -69,7 +69,13 @@ pub(crate) struct Consumers {
     /// Its coordinator answers.
     pub(crate) coordinated: bool,
     changes: Vec<Change>,
+    /// When members that have nothing to do poll, and what is finished is settled.
+    pub(crate) rounds: Periodic,
 }
+
+/// From one round of polls to the next. An idle consumer polls at least each fetch.max.wait.ms of
+/// 500 ms; twice as often keeps what several members deliver in order more closely.
+const ROUND: SimDuration = SimDuration::from_millis(250);
 
 /// What a group counts, beyond the ledger.
 #[derive(Clone, Debug, Default)]
@@ -192,6 +198,7 @@ impl Consumers {
             commits: true,
             coordinated: true,
             changes: Vec::new(),
+            rounds: Periodic::new(ROUND),
             config: config.clone(),
         };
         for _ in 0..config.members {
@@ -503,8 +510,10 @@ impl Cluster {
         let (mut lost, mut expired) = (0, 0);
         let start = log.start();
         let mut index = log.index_of(skipped_from);
+        let mut oldest = SimDuration::ZERO;
         while let Some(entry) = log.entry(index).filter(|entry| entry.base < to) {
             if !entry.copy {
+                oldest = oldest.max(at.ctx.now.since(entry.appended_at));
                 let records = entry.end().min(to) - entry.base.max(skipped_from);
                 lost += records;
                 expired += if entry.end() <= start { records } else { 0 };
@@ -517,6 +526,7 @@ impl Cluster {
         let consumers = &mut self.groups[group];
         consumers.unread -= lost;
         consumers.counts.resets += 1;
+        consumers.note_lag(oldest);
         at.ledger.expire(consumers.index, expired);
         at.ledger.skip(consumers.index, lost - expired);
         let name = self.partition_name(partition);
@@ -763,6 +773,11 @@ impl Cluster {
 }
 
 impl Consumers {
+    /// A record that waited so long since its append.
+    pub(crate) fn note_lag(&mut self, lag: SimDuration) {
+        self.counts.lag_max = self.counts.lag_max.max(lag);
+    }
+
     /// Whether a member is processing.
     pub(crate) fn is_busy(&self, member: MemberId) -> bool {
         self.members[member.0 as usize].busy

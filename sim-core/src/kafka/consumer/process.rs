@@ -13,7 +13,7 @@
 
 use crate::blame::{BlameBook, CAUSES, Cause, Clocks};
 use crate::engine::dist::binomial;
-use crate::engine::{SimDuration, SimTime};
+use crate::engine::{Rngs, SimDuration, SimTime, Turn};
 use crate::flow::KeyClass;
 use crate::order::Run;
 use crate::service::time_to_process;
@@ -36,6 +36,16 @@ pub(super) struct Piece {
     until: u64,
     done_at: SimTime,
     service: SimDuration,
+}
+
+/// What is finished of a partition and not settled.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in super::super) struct Finished {
+    /// Offset after the last record, and index of its entry.
+    pub(in super::super) until: u64,
+    pub(in super::super) index: u64,
+    /// Records that count as delivered by it.
+    pub(in super::super) records: u64,
 }
 
 impl Cluster {
@@ -163,7 +173,70 @@ impl Cluster {
         }
     }
 
-    /// Commits if the interval is over; an idle member does so by itself.
+    /// Begins the rounds of a group, at an instant of its own.
+    pub(in super::super) fn begin_rounds(
+        &mut self,
+        group: usize,
+        rngs: &Rngs,
+        at: &mut At<'_, '_>,
+    ) {
+        let number = u16::try_from(group).expect("few groups");
+        let consumers = &mut self.groups[group];
+        let mut luck = rngs.stream(&format!("consumer/{}/rounds", consumers.config.name));
+        let first = at.ctx.now + SimDuration(luck.below(consumers.rounds.period().0));
+        consumers.rounds.begin(first, |turn| Event::Round(number, turn), &mut at.ctx);
+    }
+
+    /// A round of polls.
+    pub(in super::super) fn on_round(&mut self, group: usize, turn: Turn, at: &mut At<'_, '_>) {
+        let number = u16::try_from(group).expect("few groups");
+        let rounds = &self.groups[group].rounds;
+        if rounds.comes(turn, |turn| Event::Round(number, turn), &mut at.ctx) {
+            self.poll_all(group, at);
+        }
+    }
+
+    /// Settles what is finished; members that are idle commit if it is time.
+    pub(in super::super) fn poll_all(&mut self, group: usize, at: &mut At<'_, '_>) {
+        for number in 0..self.groups[group].members.len() {
+            let member = MemberId(u32::try_from(number).expect("fewer than 2^32 members"));
+            self.settle(group, member, at);
+            if !self.groups[group].is_busy(member) {
+                self.auto_commit(group, member, at.ctx.now);
+            }
+        }
+        self.serve_readers(at);
+    }
+
+    /// What members have finished by `now` and nobody has settled: by partition, or nothing at all
+    /// if there is none.
+    pub(in super::super) fn finished(&self, group: usize, now: SimTime) -> Vec<Finished> {
+        let consumers = &self.groups[group];
+        let done = |it: &'_ Piece| it.done_at <= now;
+        let pieces =
+            consumers.members.iter().flat_map(|it| it.pieces.iter().take_while(|p| done(p)));
+        let mut all = Vec::new();
+        for piece in pieces {
+            let number = piece.partition.index();
+            let entry = self.partitions[number].log.entry(piece.index);
+            let share = consumers.shares[number].as_ref();
+            let (Some(entry), Some(share)) = (entry, share) else { continue };
+            if entry.base > piece.from || entry.end() < piece.until {
+                continue;
+            }
+            all.resize(self.partitions.len(), Finished::default());
+            let of = &mut all[number];
+            let delivered = of.until.max(share.delivered);
+            if piece.until > delivered {
+                let new = piece.until - delivered.max(piece.from);
+                of.records += if entry.copy { 0 } else { new };
+                (of.until, of.index) = (piece.until, piece.index);
+            }
+        }
+        all
+    }
+
+    /// Commits if the interval is over.
     pub(in super::super) fn auto_commit(&mut self, group: usize, member: MemberId, now: SimTime) {
         let consumers = &mut self.groups[group];
         let Some(interval) = consumers.config.auto_commit else { return };
@@ -241,8 +314,7 @@ impl Cluster {
         let age = piece.done_at.since(entry.offered_at);
         let records = u32::try_from(new).expect("an entry holds fewer than 2^32 records");
         consumers.latency.record(age, records);
-        let lag = piece.done_at.since(entry.appended_at);
-        consumers.counts.lag_max = consumers.counts.lag_max.max(lag);
+        consumers.note_lag(piece.done_at.since(entry.appended_at));
         let late = self.late(group, piece, &entry, first, records, at);
         at.ledger.consumers[index].reordered += late;
         self.blame(group, member, piece, &entry, new, sums);

@@ -99,6 +99,8 @@ impl App {
     /// A GetRecords call.
     fn poll(&mut self, id: u32, idle: SimDuration, at: &mut AppCtx<'_, '_>) {
         let now = at.ctx.now;
+        self.expire(self.reader(id).shard, at);
+        let Some(_) = self.readers[id as usize] else { return };
         let reader = self.reader(id);
         let (shard, generation, next) = (reader.shard, reader.generation, reader.next_fetch);
         let iterator_age = now.since(reader.iterator_at);
@@ -133,7 +135,7 @@ impl App {
         let arrives = now + at.stream.config.get_latency;
         let reader = self.reader_mut(id);
         reader.fetching = Fetching::UnderWay;
-        reader.asked_until = end;
+        (reader.asked_from, reader.asked_until) = (next, end);
         at.ctx.at(arrives, Event::Arrived(id, generation));
     }
 
@@ -142,17 +144,19 @@ impl App {
         let Some(reader) = self.live(id, generation) else {
             return;
         };
-        let end = reader.asked_until;
+        let (from, end) = (reader.asked_from, reader.asked_until);
         reader.last_success = now;
         reader.iterator_at = now;
         reader.refused = false;
         reader.fetching = Fetching::Parked;
-        self.receive(id, end, at);
+        self.receive(id, (from, end), at);
     }
 
     /// Fan-out pushes what is there.
     fn push(&mut self, id: u32, at: &mut AppCtx<'_, '_>) {
         let now = at.ctx.now;
+        self.expire(self.reader(id).shard, at);
+        let Some(_) = self.readers[id as usize] else { return };
         let reader = self.reader(id);
         let (shard, next) = (reader.shard, reader.next_fetch);
         let source = &at.stream.shards[shard as usize];
@@ -160,13 +164,12 @@ impl App {
         let reader = self.reader_mut(id);
         reader.last_success = now + SimDuration(nanos_at(bytes, READ_BYTES_PER_SEC));
         reader.fetching = Fetching::Parked;
-        self.receive(id, end, at);
+        self.receive(id, (next, end), at);
     }
 
-    /// Records up to `end` are with the worker.
-    fn receive(&mut self, id: u32, end: u64, at: &mut AppCtx<'_, '_>) {
-        let reader = self.reader_mut(id);
-        let (shard, from) = (reader.shard, reader.next_fetch);
+    /// Records of these positions are with the worker.
+    fn receive(&mut self, id: u32, (from, end): (u64, u64), at: &mut AppCtx<'_, '_>) {
+        let shard = self.reader(id).shard;
         if end > from {
             let log = &at.stream.shards[shard as usize].log;
             let records = log.records_between(from, end);
@@ -175,13 +178,14 @@ impl App {
             let bytes = bytes.map(|extent| extent.bytes).sum::<u64>();
             let reader = self.reader_mut(id);
             reader.next_fetch = end;
-            reader.chunks.push_back(Chunk { end, records, bytes });
+            reader.chunks.push_back(Chunk { start: from, end, records, bytes });
             reader.was_full = is_full(&reader.chunks);
             self.counts.bytes_read += bytes;
             let state = self.shards[shard as usize].as_mut().expect("a read shard is known");
             state.bytes += bytes;
             self.begin_chunk(id, at);
         }
+        self.reader_mut(id).pass_gap();
         self.choose_cause(shard, at.ctx.now);
         self.plan_fetch(id, at);
         self.check_end(shard, at);
@@ -225,7 +229,7 @@ mod tests {
     use super::*;
 
     fn chunks(records_and_bytes: &[(u64, u64)]) -> VecDeque<Chunk> {
-        let chunk = |&(records, bytes): &(u64, u64)| Chunk { end: 0, records, bytes };
+        let chunk = |&(records, bytes): &(u64, u64)| Chunk { start: 0, end: 0, records, bytes };
         records_and_bytes.iter().map(chunk).collect()
     }
 

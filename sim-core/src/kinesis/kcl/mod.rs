@@ -5,6 +5,7 @@
 //! | who holds which lease: see `coordination`                              | N-KCL-1 to 9, 16 to 23 |
 //! | polling or fan-out, prefetch, expired iterators: see `fetch`            | N-KCL-3, N-KCL-11, N-R |
 //! | processing, delivery, checkpoints: see `process`                        | N-KCL-10, D-14 |
+//! | what retention takes unread: see `horizon`                            | N-R-7    |
 //! | a child shard is read from its start, after its parents                 | N-KCL-14, N-KCL-15 |
 //! | a zombie goes on processing until it learns that its lease is gone      | N-KCL-9  |
 //!
@@ -14,12 +15,12 @@
 
 pub mod coordination;
 mod fetch;
-
+mod horizon;
 mod process;
 
 use crate::blame::{BlameBook, Cause, PlaceClock};
-use crate::config::KclConfig;
-use crate::engine::{Ctx, NANOS_PER_SEC, RngStream, Rngs, SimDuration, SimTime};
+use crate::config::{KclConfig, KclVersion};
+use crate::engine::{Ctx, NANOS_PER_SEC, Periodic, RngStream, Rngs, SimDuration, SimTime, Turn};
 use crate::flow::FlowId;
 use crate::ledger::Ledger;
 use crate::metrics::latency::Latency;
@@ -28,6 +29,7 @@ use crate::order::{KeyOrder, RestOrder};
 use super::ShardIndex;
 use super::stream::Stream;
 use coordination::{Change, Coordination, WorkerId};
+use horizon::Expired;
 use process::Reader;
 
 /// An event inside an application.
@@ -41,6 +43,10 @@ pub enum Event {
     Arrived(u32, u32),
     /// A processor has finished what it began.
     Processed(u32, u32),
+    /// What is finished is settled, and what retention has taken is lost.
+    Round(Turn),
+    /// Workers report what they read.
+    Report(Turn),
 }
 
 /// What an application sees of the world while it handles something.
@@ -97,10 +103,13 @@ pub struct App {
     unread: u64,
     /// No closer look at the lag before this instant.
     next_look: SimTime,
-    /// When workers report next what they read.
-    next_report: SimTime,
+    rounds: Periodic,
+    reports: Periodic,
     changes: Vec<Change>,
 }
+
+/// From one round to the next: so closely what the readers of several shards deliver is in order.
+const ROUND: SimDuration = SimDuration::from_millis(250);
 
 /// How often workers report their metrics (N-KCL-19).
 const REPORT_PERIOD: SimDuration = SimDuration::from_secs(30);
@@ -129,11 +138,24 @@ pub struct Counts {
     pub bytes_read: u64,
 }
 
+/// What an application has not read yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lag {
+    /// Records stored and not processed.
+    pub unread: u64,
+    /// Age of the oldest of them since its append.
+    pub oldest: SimDuration,
+    /// Records whose processing is over and that the ledger does not count as delivered yet.
+    pub finished: u64,
+}
+
 /// What the application knows of one shard.
 #[derive(Clone, Debug)]
 struct ShardState {
     /// Next part that nobody has processed yet.
     delivered: u64,
+    /// What retention has taken unread.
+    expired: Expired,
     /// Where a new owner starts.
     checkpoint: u64,
     checkpointed_at: SimTime,
@@ -191,7 +213,8 @@ impl App {
             next_generation: 0,
             unread: 0,
             next_look: SimTime::ZERO,
-            next_report: SimTime::ZERO + REPORT_PERIOD,
+            rounds: Periodic::new(ROUND),
+            reports: Periodic::new(REPORT_PERIOD),
             changes: Vec::new(),
             config: config.clone(),
             index,
@@ -200,8 +223,15 @@ impl App {
 
     /// Starts in the balanced state; `polls_all` if the polling consumers of the stream together
     /// could exceed the calls that a shard allows.
-    pub fn start(&mut self, polls_all: bool, at: &mut AppCtx<'_, '_>) {
+    pub fn start(&mut self, polls_all: bool, rngs: &Rngs, at: &mut AppCtx<'_, '_>) {
         self.polls_all = polls_all;
+        let mut luck = rngs.stream(&format!("consumer/{}/rounds", self.config.name));
+        let first = at.ctx.now + SimDuration(luck.below(ROUND.0));
+        self.rounds.begin(first, Event::Round, &mut at.ctx);
+        if self.config.version == KclVersion::V3 {
+            let first = at.ctx.now + REPORT_PERIOD + SimDuration(luck.below(REPORT_PERIOD.0));
+            self.reports.begin(first, Event::Report, &mut at.ctx);
+        }
         self.with_leases(at, |leases, ctx, changes| leases.start(true, ctx, changes));
         // Who owns what at the start was not taken from anybody.
         self.counts.leases_taken = 0;
@@ -216,6 +246,17 @@ impl App {
             Event::Fetch(reader, generation) => self.on_fetch(reader, generation, at),
             Event::Arrived(reader, generation) => self.on_arrived(reader, generation, at),
             Event::Processed(reader, generation) => self.on_processed(reader, generation, at),
+            Event::Round(turn) => {
+                if self.rounds.comes(turn, Event::Round, &mut at.ctx) {
+                    self.settle_all(at);
+                    self.expire_all(at);
+                }
+            }
+            Event::Report(turn) => {
+                if self.reports.comes(turn, Event::Report, &mut at.ctx) {
+                    self.report_throughput();
+                }
+            }
         }
     }
 
@@ -481,29 +522,24 @@ impl App {
         }
     }
 
-    /// Brings all processors up to `now`, and returns (unread records, age of the oldest since its
-    /// append).
-    pub fn sample(&mut self, at: &mut AppCtx<'_, '_>) -> (u64, SimDuration) {
-        let now = at.ctx.now;
-        self.settle_all(at);
-        if self.next_report <= now {
-            self.next_report = now + REPORT_PERIOD;
-            self.report_throughput();
-        }
-        self.expire(at);
-        let mut oldest = SimDuration::ZERO;
+    /// Unread records and the age of the oldest since its append. What processors have finished and
+    /// nobody has settled counts as done.
+    #[must_use]
+    pub fn lag(&self, stream: &Stream, now: SimTime) -> Lag {
+        let mut lag = Lag { unread: self.unread, ..Lag::default() };
         for (index, state) in self.shards.iter().enumerate() {
-            let Some(state) = state.as_ref().filter(|state| state.unread > 0) else {
-                continue;
-            };
-            let log = &at.stream.shards[index].log;
-            if let Some(extent) = log.extent(log.extent_of(state.delivered)) {
-                oldest = oldest.max(now.since(extent.appended_at));
+            let Some(state) = state.as_ref().filter(|state| state.unread > 0) else { continue };
+            let log = &stream.shards[index].log;
+            let (delivered, finished) = self.finished(state, log, now);
+            lag.finished += finished;
+            if state.unread > finished
+                && let Some(extent) = log.extent(log.extent_of(delivered))
+            {
+                lag.oldest = lag.oldest.max(now.since(extent.appended_at));
             }
         }
-        self.counts.lag_records_max = self.counts.lag_records_max.max(self.unread);
-        self.counts.lag_max = self.counts.lag_max.max(oldest);
-        (self.unread, oldest)
+        lag.unread -= lag.finished;
+        lag
     }
 
     /// What each shard gave its reader since the last report, for the balancing of 3.x (N-KCL-20).
@@ -524,39 +560,14 @@ impl App {
         }
     }
 
-    /// Retention has overtaken records: they are lost to this application (N-R-7).
-    fn expire(&mut self, at: &mut AppCtx<'_, '_>) {
-        let now = at.ctx.now;
-        let retention = at.stream.config.retention;
-        if now.0 < retention.0 {
-            return;
-        }
-        for index in 0..self.shards.len() {
-            let Some(state) = &self.shards[index] else {
-                continue;
-            };
-            let log = &at.stream.shards[index].log;
-            let (mut lost, mut upto) = (0, state.delivered);
-            while let Some(extent) = log.extent(log.extent_of(upto)) {
-                if extent.appended_at + retention > now {
-                    break;
-                }
-                for position in upto..extent.end() {
-                    let part = log.part(position);
-                    lost += if part.copy { 0 } else { u64::from(part.count) };
-                }
-                upto = extent.end();
-            }
-            if upto > state.delivered {
-                self.skip_to(index, upto, lost, at);
-            }
-        }
-    }
-
     /// Checkpoints and times at the end of the run.
     pub fn finish(&mut self, at: &mut AppCtx<'_, '_>) {
-        self.sample(at);
+        self.settle_all(at);
+        self.expire_all(at);
         let now = at.ctx.now;
+        let lag = self.lag(at.stream, now);
+        self.counts.lag_records_max = self.counts.lag_records_max.max(lag.unread);
+        self.counts.lag_max = self.counts.lag_max.max(lag.oldest);
         for index in 0..self.shards.len() {
             let Some(state) = self.shards[index].as_mut() else {
                 continue;
@@ -590,7 +601,9 @@ impl App {
             .filter_map(|(index, state)| Some((index, state.as_ref()?)))
             .map(|(index, state)| {
                 let log = &stream.shards[index].log;
-                let parts = (state.delivered.max(log.start())..log.end()).map(|p| log.part(p));
+                let kept = (state.delivered.max(log.start())..log.end())
+                    .filter(|position| !state.expired.holds(*position));
+                let parts = kept.map(|position| log.part(position));
                 parts.filter(|part| !part.copy).map(|part| u64::from(part.count)).sum::<u64>()
             })
             .sum()
@@ -614,6 +627,7 @@ impl ShardState {
         clock.set(now, Cause::LeaseGap);
         Self {
             delivered: 0,
+            expired: Expired::default(),
             checkpoint: 0,
             checkpointed_at: now,
             clock,

@@ -11,11 +11,11 @@ use crate::engine::dist::binomial;
 use crate::engine::{SimDuration, SimTime};
 
 use crate::flow::KeyClass;
-use crate::kinesis::log::{Extent, Part};
+use crate::kinesis::log::{Extent, Log, Part};
 use crate::service::time_to_process;
 
 use super::coordination::WorkerId;
-use super::{App, AppCtx, Event, ShardIndex, Stream};
+use super::{App, AppCtx, Event, ShardIndex, ShardState, Stream};
 
 /// A worker's reading of one shard.
 #[derive(Clone, Debug)]
@@ -40,7 +40,8 @@ pub(super) struct Reader {
     pub(super) iterator_at: SimTime,
     /// Its last call was refused.
     pub(super) refused: bool,
-    /// What the call under way will bring ends here.
+    /// What the call under way will bring begins and ends here.
+    pub(super) asked_from: u64,
     pub(super) asked_until: u64,
     /// There was no room for more when the last records came.
     pub(super) was_full: bool,
@@ -61,6 +62,8 @@ pub(super) struct Reader {
 /// What one call or push brought.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chunk {
+    /// The position of its first part.
+    pub(super) start: u64,
     /// The position after its last part.
     pub(super) end: u64,
     /// Application records.
@@ -88,6 +91,19 @@ impl Reader {
         self.cursor
     }
 
+    /// The positions that it has fetched and not processed, or that are on their way to it.
+    pub(super) fn in_hand(&self) -> (u64, u64) {
+        let coming = if self.fetching == Fetching::UnderWay { self.asked_until } else { 0 };
+        (self.cursor, self.next_fetch.max(coming))
+    }
+
+    /// With nothing left in hand it stands where it asks next, behind what has expired.
+    pub(super) fn pass_gap(&mut self) {
+        if self.chunks.is_empty() && self.fetching != Fetching::UnderWay {
+            self.cursor = self.next_fetch;
+        }
+    }
+
     /// Whether its worker stands still.
     pub(super) fn frozen(&self) -> bool {
         self.frozen
@@ -103,6 +119,7 @@ impl App {
         }
         let generation = self.next_generation;
         self.next_generation += 1;
+        self.expire(shard, at);
         let state = self.shards[shard as usize].as_mut().expect("leases exist for known shards");
         let start = state.checkpoint.max(at.stream.shards[shard as usize].log.start());
         let reader = Reader {
@@ -117,6 +134,7 @@ impl App {
             last_success: now,
             iterator_at: now,
             refused: false,
+            asked_from: start,
             asked_until: start,
             was_full: false,
             processing: false,
@@ -157,6 +175,7 @@ impl App {
         }
         let state = self.shards[reader.shard as usize].as_mut().expect("a read shard is known");
         state.readers.retain(|&other| other != id);
+        self.expire(reader.shard, at);
         self.choose_cause(reader.shard, at.ctx.now);
         self.note_pause(reader.shard, at.ctx.now);
     }
@@ -240,9 +259,11 @@ impl App {
         if reader.processing || reader.frozen || reader.waits_for_thread {
             return;
         }
-        let Some(&Chunk { end, .. }) = reader.chunks.front() else {
+        let Some(&Chunk { start, end, .. }) = reader.chunks.front() else {
             return;
         };
+        // What expired before this chunk was fetched is passed over.
+        reader.cursor = reader.cursor.max(start);
         let worker = &mut self.workers[reader.worker.0 as usize];
         if threads > 0 && worker.busy >= threads {
             reader.waits_for_thread = true;
@@ -318,6 +339,7 @@ impl App {
         debug_assert!(reader.ends.is_empty(), "the last part ends the chunk");
         reader.processing = false;
         reader.chunks.pop_front();
+        reader.pass_gap();
         let (shard, worker) = (reader.shard, reader.worker);
         self.free_thread(worker, at);
         let state = self.shards[shard as usize].as_ref().expect("a read shard is known");
@@ -430,7 +452,7 @@ impl App {
             reader.cursor += 1;
             let part = log.part(position);
             if position < state.delivered || part.copy {
-                state.delivered = state.delivered.max(position + 1);
+                state.delivered = state.expired.skip(state.delivered.max(position + 1));
                 at.ledger.redeliver(self.index, u64::from(part.count), self.config.sink_idempotent);
                 continue;
             }
@@ -444,7 +466,7 @@ impl App {
                 let entered = state.clock.read_entry(extent.appended_at);
                 sums.begin(&reader.clocks_then, &entered, reader.busy_cause);
             }
-            state.delivered = position + 1;
+            state.delivered = state.expired.skip(position + 1);
             state.unread -= u64::from(part.count);
             self.unread -= u64::from(part.count);
             at.ledger.deliver(self.index, u64::from(part.count), u64::from(part.bytes));
@@ -472,50 +494,31 @@ impl App {
         sums.flush(&mut self.blame);
     }
 
-    /// Retention has overtaken everything before `position` of a shard.
-    pub(super) fn skip_to(
-        &mut self,
-        shard: usize,
-        position: u64,
-        lost: u64,
-        at: &mut AppCtx<'_, '_>,
-    ) {
-        let state = self.shards[shard].as_mut().expect("a known shard");
-        state.delivered = position;
-        state.unread -= lost;
-        state.checkpoint = state.checkpoint.max(position);
-        self.unread -= lost;
-        at.ledger.expire(self.index, lost);
-        for id in state.readers.clone() {
-            let generation = self.next_generation;
-            self.next_generation += 1;
-            let reader = self.reader_mut(id);
-            if reader.cursor >= position {
-                continue;
-            }
-            // It goes on at the horizon, without an error.
-            let was_processing = std::mem::take(&mut reader.processing);
-            reader.cursor = position;
-            reader.next_fetch = reader.next_fetch.max(position);
-            reader.ends.clear();
-            reader.chunks.retain(|chunk| chunk.end > position);
-            (reader.generation, reader.plan) = (generation, generation);
-            if reader.fetching != Fetching::Stuck {
-                reader.fetching = Fetching::Parked;
-            }
-            let worker = reader.worker;
-            if was_processing {
-                self.free_thread(worker, at);
-            }
-            self.begin_chunk(id, at);
-            self.plan_fetch(id, at);
+    /// A reader that asks for something goes on at the horizon if it is behind it.
+    pub(super) fn leap(&mut self, id: u32, horizon: u64) {
+        let reader = self.reader_mut(id);
+        if reader.fetching == Fetching::UnderWay || reader.next_fetch >= horizon {
+            return;
         }
-        let name = Stream::shard_name(u32::try_from(shard).expect("fewer than 2^32 shards"));
-        at.journal.push((
-            "records_expired",
-            name,
-            format!("{lost} records passed retention unread"),
-        ));
+        reader.next_fetch = horizon;
+        reader.pass_gap();
+    }
+
+    /// What processors have finished of a shard and nobody has settled: (position after it,
+    /// records that count as delivered by it).
+    pub(super) fn finished(&self, state: &ShardState, log: &Log, now: SimTime) -> (u64, u64) {
+        let (mut delivered, mut records) = (state.delivered, 0);
+        for reader in state.readers.iter().filter_map(|&id| self.readers[id as usize].as_ref()) {
+            let done = reader.ends.iter().take_while(|(end, _)| *end <= now);
+            for (position, _) in (reader.cursor..).zip(done) {
+                if position >= delivered {
+                    let part = log.part(position);
+                    records += if part.copy { 0 } else { u64::from(part.count) };
+                    delivered = position + 1;
+                }
+            }
+        }
+        (delivered, records)
     }
 
     /// The active cause of waiting at a shard (decision D-19).
