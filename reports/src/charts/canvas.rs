@@ -23,6 +23,7 @@ pub(super) const REGULAR: &[u8] = include_bytes!("../../assets/inter-latin-400.t
 /// Inter, semibold.
 pub(super) const SEMIBOLD: &[u8] = include_bytes!("../../assets/inter-latin-600.ttf");
 /// Arrows and Greek letters, which Inter's Latin subset lacks.
+#[cfg(feature = "png")]
 pub(super) const SYMBOLS: &[u8] = include_bytes!("../../assets/DejaVuSans-sub.ttf");
 
 /// What plotters reports; our backend itself cannot fail.
