@@ -2,20 +2,17 @@
 //! at an instant applies before the queued events of that instant (decision D-5).
 
 use crate::config::kafka::Quorum;
-use crate::config::{Capacity, Fleet, Happening, TimelineEntry, WorldConfig};
+use crate::config::{
+    Capacity, Fleet, Happening, Processes, TimelineEntry, Who, Whom, WorldConfig,
+};
 use crate::engine::{SimDuration, SimTime};
-use crate::kafka::group::MemberId;
-use crate::kafka::{self, Cluster};
-use crate::kinesis::on_demand::{promised_capacity, shards_for};
 use crate::kinesis::stream::Stream;
 use crate::result::{Mark, MarkKind};
 use crate::workload::HotKey;
 use crate::workload::rate::Factor;
 
 use super::World;
-
-/// Time until warm throughput is there (N-C-10: "minutes"; an assumption).
-const WARM_UP: SimDuration = SimDuration::from_secs(300);
+use super::active::Effect;
 
 /// A moment of a timeline entry.
 #[derive(Clone, Copy, Debug)]
@@ -30,10 +27,10 @@ pub(crate) struct Step {
 enum Moment {
     Begins,
     Ends,
-    /// A worker of a fleet goes, by crash or by order.
-    WorkerGoes(u32),
-    /// Its replacement starts.
-    WorkerComes(u32),
+    /// The process of that place among those hit goes, by crash or by order.
+    Goes(u32),
+    /// It starts again.
+    Comes(u32),
 }
 
 /// All beginnings and ends, in order of time and then of the file.
@@ -55,32 +52,39 @@ pub(super) fn steps(config: &WorldConfig) -> Vec<Step> {
 fn restarts(config: &WorldConfig, planned: &TimelineEntry, add: &mut impl FnMut(SimTime, Moment)) {
     let end =
         planned.lasts.map_or(config.duration, |lasts| planned.at.since(SimTime::ZERO) + lasts);
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the rest are single moments")]
-    match &planned.what {
-        Happening::RestartLoop { workers, up, down, .. } => {
-            let round = SimDuration((*up + *down).0.max(1));
-            for worker in 0..*workers {
-                let phase = round.0 * u64::from(worker) / u64::from(*workers).max(1);
-                let mut goes = planned.at + SimDuration(phase);
-                while goes.0 < end.0 && goes.0 < config.duration.0 {
-                    add(goes, Moment::WorkerGoes(worker));
-                    add(goes + *down, Moment::WorkerComes(worker));
-                    goes += round;
-                }
+    if let Happening::RestartLoop { whom, up, down } = &planned.what {
+        let round = SimDuration((*up + *down).0.max(1));
+        let count = most_hit(config, whom);
+        for place in 0..count {
+            let phase = round.0 * u64::from(place) / u64::from(count);
+            let mut goes = planned.at + SimDuration(phase);
+            while goes.0 < end.0 && goes.0 < config.duration.0 {
+                add(goes, Moment::Goes(place));
+                add(goes + *down, Moment::Comes(place));
+                goes += round;
             }
         }
-        Happening::RollingRestart { consumer, down, gap } => {
-            let workers = match *consumer {
-                Fleet::App(app) => config.consumers[app].workers,
-                Fleet::Group(group) => config.groups[group].members,
-            };
-            for worker in 0..workers {
-                let goes = planned.at + (*down + *gap).times(u64::from(worker));
-                add(goes, Moment::WorkerGoes(worker));
-                add(goes + *down, Moment::WorkerComes(worker));
-            }
+    }
+    if let Happening::RollingRestart { consumer, down, gap } = &planned.what {
+        for place in 0..most_hit(config, &Whom::workers(*consumer, u32::MAX)) {
+            let goes = planned.at + (*down + *gap).times(u64::from(place));
+            add(goes, Moment::Goes(place));
+            add(goes + *down, Moment::Comes(place));
         }
-        _ => {}
+    }
+}
+
+/// How many processes a choice hits at most, of those that are there at the start.
+fn most_hit(config: &WorldConfig, whom: &Whom) -> u32 {
+    let there = match whom.of {
+        Processes::Workers(Fleet::App(app)) => config.consumers[app].workers,
+        Processes::Workers(Fleet::Group(group)) => config.groups[group].members,
+        Processes::Brokers(_) | Processes::QuorumNodes(_) => u32::MAX,
+    };
+    match &whom.who {
+        Who::First(count) | Who::Random(count) => (*count).min(there),
+        Who::Numbers(numbers) => u32::try_from(numbers.len()).unwrap_or(u32::MAX),
+        Who::Leader | Who::Controller | Who::Coordinator(_) | Who::LeaderOf { .. } => 1,
     }
 }
 
@@ -153,14 +157,18 @@ fn label(config: &WorldConfig, what: &Happening) -> String {
         Happening::RateFactor { producer: index, factor_ppm, .. } => {
             format!("{} rate {}", producer(*index), times(*factor_ppm))
         }
-        Happening::SlowConsumer { consumer: index, factor_ppm } => {
+        Happening::SlowConsumer { consumer: index, who: None, factor_ppm } => {
             format!("{} slow {}", consumer(*index), times(*factor_ppm))
         }
-        Happening::KillWorkers { consumer: index, workers } => {
-            format!("{workers} of {} killed", consumer(*index))
+        Happening::SlowConsumer { consumer: index, who: Some(who), factor_ppm } => {
+            let whom = Whom { of: Processes::Workers(*index), who: who.clone() };
+            format!("{} slow {}", named(config, &whom), times(*factor_ppm))
         }
-        Happening::PauseWorkers { consumer: index, workers } => {
-            format!("{workers} of {} paused", consumer(*index))
+        Happening::Kill(whom) => format!("{} killed", named(config, whom)),
+        Happening::Pause(whom) => format!("{} paused", named(config, whom)),
+        Happening::Stop(whom) => format!("{} stopped", named(config, whom)),
+        Happening::RestartLoop { whom, .. } => {
+            format!("{} crash again and again", named(config, whom))
         }
         Happening::ThrottleApi { share_ppm, .. } => {
             format!("API throttled {}", percent(*share_ppm))
@@ -183,49 +191,15 @@ fn label(config: &WorldConfig, what: &Happening) -> String {
         Happening::AddWorkers { consumer: index, workers } => {
             format!("{workers} more of {}", consumer(*index))
         }
-        Happening::StopWorkers { consumer: index, workers } => {
-            format!("{workers} of {} stopped", consumer(*index))
-        }
-        Happening::RestartLoop { consumer: index, workers, .. } => {
-            format!("{workers} of {} crash again and again", consumer(*index))
-        }
         Happening::RollingRestart { consumer: index, .. } => {
             format!("rolling restart of {}", consumer(*index))
         }
-        Happening::KillBrokers { .. }
-        | Happening::PauseBrokers { .. }
-        | Happening::StopBrokers { .. }
-        | Happening::SlowDisks { .. }
-        | Happening::CutZone { .. }
-        | Happening::KillQuorumNodes { .. }
-        | Happening::AddPartitions { .. }
-        | Happening::ElectUnclean { .. } => cluster_label(config, what),
-    }
-}
-
-/// The same for what happens to a cluster.
-fn cluster_label(config: &WorldConfig, what: &Happening) -> String {
-    let list =
-        |numbers: &[usize]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    #[expect(clippy::cast_precision_loss, reason = "for people")]
-    let times = |ppm: u64| format!("×{}", ppm as f64 / 1e6);
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the others have their labels")]
-    match what {
-        Happening::KillBrokers { brokers, .. } => format!("broker {} killed", list(brokers)),
-        Happening::PauseBrokers { brokers, .. } => format!("broker {} paused", list(brokers)),
-        Happening::StopBrokers { brokers, .. } => format!("broker {} stopped", list(brokers)),
-        Happening::SlowDisks { brokers, factor_ppm, .. } => {
-            format!("disk of broker {} slow {}", list(brokers), times(*factor_ppm))
+        Happening::SlowDisks { cluster, who, factor_ppm } => {
+            let whom = Whom { of: Processes::Brokers(*cluster), who: who.clone() };
+            format!("disk of {} slow {}", named(config, &whom), times(*factor_ppm))
         }
         Happening::CutZone { cluster, zone } => {
             format!("zone {} cut off", config.clusters[*cluster].zones[*zone])
-        }
-        Happening::KillQuorumNodes { cluster, nodes } => {
-            let kind = match config.clusters[*cluster].quorum {
-                Quorum::ZooKeeper(_) => "zookeeper",
-                Quorum::KRaft(_) => "controller",
-            };
-            format!("{kind} {} killed", list(nodes))
         }
         Happening::AddPartitions { cluster, topic, total } => {
             format!("{} to {total} partitions", config.clusters[*cluster].topics[*topic].name)
@@ -233,7 +207,36 @@ fn cluster_label(config: &WorldConfig, what: &Happening) -> String {
         Happening::ElectUnclean { cluster, topic } => {
             format!("unclean election of {}", config.clusters[*cluster].topics[*topic].name)
         }
-        _ => String::new(),
+    }
+}
+
+/// Whom something hits, as a person would call them.
+fn named(config: &WorldConfig, whom: &Whom) -> String {
+    let (kind, fleet) = match whom.of {
+        Processes::Workers(Fleet::App(app)) => ("worker", Some(&config.consumers[app].name)),
+        Processes::Workers(Fleet::Group(group)) => ("member", Some(&config.groups[group].name)),
+        Processes::Brokers(_) => ("broker", None),
+        Processes::QuorumNodes(cluster) => match config.clusters[cluster].quorum {
+            Quorum::ZooKeeper(_) => ("zookeeper", None),
+            Quorum::KRaft(_) => ("controller", None),
+        },
+    };
+    let of = fleet.map_or(String::new(), |name| format!(" of {name}"));
+    let list = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    match &whom.who {
+        Who::First(count) if fleet.is_some() => format!("{count}{of}"),
+        Who::First(count) => format!("{count} {kind}"),
+        Who::Numbers(numbers) => format!("{kind} {}{of}", list(numbers)),
+        Who::Random(count) => format!("{count} random {kind}{of}"),
+        Who::Leader => format!("the leading {kind}{of}"),
+        Who::Controller => "the controller".to_owned(),
+        Who::Coordinator(group) => format!("the coordinator of {}", config.groups[*group].name),
+        Who::LeaderOf { topic, partition } => match whom.of {
+            Processes::Brokers(cluster) | Processes::QuorumNodes(cluster) => {
+                format!("the leader of {}-{partition}", config.clusters[cluster].topics[*topic].name)
+            }
+            Processes::Workers(_) => format!("the leader of partition {partition}"),
+        },
     }
 }
 
@@ -256,12 +259,12 @@ impl World {
             (true, Moment::Ends) => "action_ended",
             (false, Moment::Begins) => "fault_started",
             (false, Moment::Ends) => "fault_ended",
-            (_, Moment::WorkerGoes(worker)) => {
-                self.worker_goes(&what, worker, step.entry, step.at);
+            (clean, Moment::Goes(place)) => {
+                self.process_goes(&what, clean, place, step.entry, step.at);
                 return;
             }
-            (_, Moment::WorkerComes(worker)) => {
-                self.worker_comes(&what, worker, step.at);
+            (_, Moment::Comes(place)) => {
+                self.process_comes(&what, place, step.entry, step.at);
                 return;
             }
         };
@@ -279,45 +282,62 @@ impl World {
                 self.note(step.at, "action_refused", "timeline".to_owned(), refusal);
             }
         } else {
-            self.end(&what, step.entry, step.at);
+            self.release_all(step.entry, step.at);
         }
     }
 
     fn begin(&mut self, what: &Happening, entry: usize, now: SimTime) -> Result<(), String> {
         match what {
             Happening::HotKey { .. } | Happening::RateFactor { .. } => {}
-            Happening::SlowConsumer { consumer: Fleet::App(consumer), factor_ppm } => {
-                self.with_app(*consumer, now, |app, at| app.slow_down(*factor_ppm, at));
-                self.injected[entry] += 1;
+            Happening::SlowConsumer { consumer, who, factor_ppm } => {
+                let of = Processes::Workers(*consumer);
+                let slow = |number| Effect::SlowConsumer(*consumer, number, *factor_ppm);
+                match who {
+                    None => self.hold(entry, slow(None), now),
+                    Some(who) => {
+                        for number in self.find(&Whom { of, who: who.clone() }, entry) {
+                            self.hold(entry, slow(Some(number)), now);
+                        }
+                    }
+                }
             }
-            Happening::KillWorkers { consumer: Fleet::App(consumer), workers } => {
-                let killed =
-                    self.with_app(*consumer, now, |app, at| app.kill_workers(*workers, at));
-                self.injected[entry] += u64::from(killed);
+            Happening::Kill(whom) | Happening::Stop(whom) => {
+                for process in self.find_all(whom, entry) {
+                    self.hold(entry, Effect::Down(process, what.is_action()), now);
+                }
             }
-            Happening::PauseWorkers { consumer: Fleet::App(consumer), workers } => {
-                let paused =
-                    self.with_app(*consumer, now, |app, at| app.pause_workers(*workers, at));
-                self.injected[entry] += paused.len() as u64;
-                self.paused.push((entry, paused));
+            Happening::Pause(whom) => {
+                for process in self.find_all(whom, entry) {
+                    self.hold(entry, Effect::Frozen(process), now);
+                }
+            }
+            // Their single restarts are steps of their own.
+            Happening::RestartLoop { whom, .. } => {
+                self.chosen[entry] = self.find_all(whom, entry);
+            }
+            Happening::RollingRestart { consumer, .. } => {
+                self.chosen[entry] = self.find_all(&Whom::workers(*consumer, u32::MAX), entry);
             }
             Happening::ThrottleApi { stream, share_ppm } => {
-                self.faults[*stream].throttle_ppm = *share_ppm;
-                self.injected[entry] += 1;
+                self.hold(entry, Effect::Throttled(*stream, *share_ppm), now);
             }
             Happening::ExpireIterators { stream, share_ppm } => {
-                self.faults[*stream].expire_ppm = *share_ppm;
-                self.injected[entry] += 1;
+                self.hold(entry, Effect::Expiring(*stream, *share_ppm), now);
             }
             Happening::LoseAnswers { stream, share_ppm } => {
-                self.faults[*stream].lose_answers_ppm = *share_ppm;
-                self.injected[entry] += 1;
+                self.hold(entry, Effect::Unanswered(*stream, *share_ppm), now);
             }
-            Happening::AddWorkers { consumer: Fleet::App(consumer), workers } => {
-                self.with_app(*consumer, now, |app, at| app.add_workers(*workers, at));
+            Happening::CutZone { cluster, zone } => {
+                self.hold(entry, Effect::Cut(*cluster, *zone), now);
             }
-            Happening::StopWorkers { consumer: Fleet::App(consumer), workers } => {
-                self.with_app(*consumer, now, |app, at| app.stop_workers(*workers, at));
+            Happening::SlowDisks { cluster, who, factor_ppm } => {
+                let whom = Whom { of: Processes::Brokers(*cluster), who: who.clone() };
+                for broker in self.find(&whom, entry) {
+                    self.hold(entry, Effect::SlowDisk(*cluster, broker, *factor_ppm), now);
+                }
+            }
+            Happening::AddWorkers { consumer, workers } => {
+                self.add_workers(*consumer, *workers, now);
             }
             Happening::SplitShard { .. }
             | Happening::SplitHottestShard { .. }
@@ -325,232 +345,55 @@ impl World {
             | Happening::UpdateShardCount { .. }
             | Happening::SwitchMode { .. }
             | Happening::WarmThroughput { .. } => self.operate(what, now)?,
-            Happening::SlowConsumer { consumer: Fleet::Group(group), .. }
-            | Happening::KillWorkers { consumer: Fleet::Group(group), .. }
-            | Happening::PauseWorkers { consumer: Fleet::Group(group), .. }
-            | Happening::AddWorkers { consumer: Fleet::Group(group), .. }
-            | Happening::StopWorkers { consumer: Fleet::Group(group), .. } => {
-                self.injected[entry] += self.begin_group(*group, what, entry, now);
+            Happening::AddPartitions { cluster, topic, total } => {
+                self.with_cluster(*cluster, now, |it, at| it.add_partitions(*topic, *total, at));
             }
-            // Their single restarts are steps of their own.
-            Happening::RestartLoop { .. } | Happening::RollingRestart { .. } => {}
-            Happening::KillBrokers { cluster, .. }
-            | Happening::PauseBrokers { cluster, .. }
-            | Happening::CutZone { cluster, .. }
-            | Happening::SlowDisks { cluster, .. }
-            | Happening::KillQuorumNodes { cluster, .. }
-            | Happening::StopBrokers { cluster, .. }
-            | Happening::AddPartitions { cluster, .. }
-            | Happening::ElectUnclean { cluster, .. } => {
-                let hit = self.with_cluster(*cluster, now, |it, at| it.begin(what, at));
-                self.injected[entry] += hit;
+            Happening::ElectUnclean { cluster, topic } => {
+                self.with_cluster(*cluster, now, |it, at| it.elect_unclean(*topic, at));
             }
         }
         Ok(())
     }
 
-    /// A worker of a restart loop crashes, or one of a rolling restart stops.
-    fn worker_goes(&mut self, what: &Happening, worker: u32, entry: usize, now: SimTime) {
-        let clean = what.is_action();
-        self.injected[entry] += 1;
-        let (kind, detail) = if clean { ("worker_stopped", "") } else { ("worker_crashed", "") };
-        match what.fleet_of() {
-            Some(Fleet::App(app)) => {
-                let subject = format!("consumers.{}", self.config.consumers[app].name);
-                self.note(now, kind, subject, detail.to_owned());
-                self.last_change[app] = self.cause;
-                self.with_app(app, now, |app, at| {
-                    if clean { app.stop_workers(1, at) } else { app.kill_workers(1, at) }
-                });
-            }
-            Some(Fleet::Group(group)) => {
-                let name = &self.config.groups[group].name;
-                let subject = format!("consumers.{name}/member-{worker}");
-                self.note(now, kind, subject, detail.to_owned());
-                self.with_group(group, now, |cluster, place, at| {
-                    if clean {
-                        cluster.stop_member(place, MemberId(worker), at);
-                    } else {
-                        cluster.kill_member(place, MemberId(worker), at);
-                    }
-                });
-            }
-            None => {}
-        }
-    }
-
-    /// Its replacement starts.
-    fn worker_comes(&mut self, what: &Happening, worker: u32, now: SimTime) {
-        match what.fleet_of() {
-            Some(Fleet::App(app)) => self.with_app(app, now, |app, at| app.add_workers(1, at)),
-            Some(Fleet::Group(group)) => self.with_group(group, now, |cluster, place, at| {
-                cluster.start_members(place, &[MemberId(worker)], at);
-            }),
-            None => {}
-        }
-    }
-
-    /// Lets a group's cluster act on it.
-    pub(super) fn with_group<R>(
+    /// A process of a restart loop crashes, or one of a rolling restart stops.
+    fn process_goes(
         &mut self,
-        group: usize,
+        what: &Happening,
+        clean: bool,
+        place: u32,
+        entry: usize,
         now: SimTime,
-        act: impl FnOnce(&mut Cluster, usize, &mut kafka::At<'_, '_>) -> R,
-    ) -> R {
-        let (cluster, place) = self.groups[group];
-        self.with_cluster(cluster, now, |cluster, at| act(cluster, place, at))
-    }
-
-    /// What begins for the members of a group; returns how many it hit.
-    fn begin_group(&mut self, group: usize, what: &Happening, entry: usize, now: SimTime) -> u64 {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the others do not concern members")]
-        let hit = match what {
-            Happening::SlowConsumer { factor_ppm, .. } => {
-                self.with_group(group, now, |it, place, _| it.slow_members(place, *factor_ppm));
-                return 1;
-            }
-            Happening::AddWorkers { workers, .. } => {
-                self.with_group(group, now, |it, place, at| it.add_members(place, *workers, at));
-                return 1;
-            }
-            Happening::KillWorkers { workers, .. } => {
-                self.with_group(group, now, |it, place, at| it.kill_members(place, *workers, at))
-            }
-            Happening::StopWorkers { workers, .. } => {
-                self.with_group(group, now, |it, place, at| it.stop_members(place, *workers, at))
-            }
-            Happening::PauseWorkers { workers, .. } => {
-                self.with_group(group, now, |it, place, at| it.pause_members(place, *workers, at))
-            }
-            _ => return 0,
+    ) {
+        let Some(&process) = self.chosen[entry].get(place as usize) else { return };
+        let kind = match (process.of, clean) {
+            (Processes::Workers(_), true) => "worker_stopped",
+            (Processes::Workers(_), false) => "worker_crashed",
+            (Processes::Brokers(_), true) => "broker_stopping",
+            (Processes::Brokers(_), false) => "broker_crashed",
+            (Processes::QuorumNodes(_), _) => "quorum_node_crashed",
         };
-        let count = hit.len() as u64;
-        self.gone.push((entry, hit));
-        count
-    }
-
-    /// What ends for the members of a group: those that were hit come back.
-    fn end_group(&mut self, group: usize, what: &Happening, entry: usize, now: SimTime) {
-        if let Happening::SlowConsumer { .. } = what {
-            self.with_group(group, now, |it, place, _| it.slow_members(place, 1_000_000));
-            return;
+        self.note(now, kind, self.subject_of(process), String::new());
+        if let Some(Fleet::App(app)) = what.fleet_of() {
+            self.last_change[app] = self.cause;
         }
-        let Some(index) = self.gone.iter().position(|(of, _)| *of == entry) else {
-            return;
-        };
-        let (_, hit) = self.gone.swap_remove(index);
-        let paused = matches!(what, Happening::PauseWorkers { .. });
-        self.with_group(group, now, |it, place, at| {
-            if paused {
-                it.resume_members(place, &hit, at);
-            } else {
-                it.start_members(place, &hit, at);
-            }
-        });
+        self.hold(entry, Effect::Down(process, clean), now);
+    }
+
+    /// It starts again.
+    fn process_comes(&mut self, what: &Happening, place: u32, entry: usize, now: SimTime) {
+        let Some(&process) = self.chosen[entry].get(place as usize) else { return };
+        self.release(entry, Effect::Down(process, what.is_action()), now);
     }
 
     /// What an operator does to a stream.
     fn operate(&mut self, what: &Happening, now: SimTime) -> Result<(), String> {
-        if let Happening::SplitShard { stream, .. }
-        | Happening::SplitHottestShard { stream }
-        | Happening::MergeShards { stream, .. } = what
-            && !self.streams[*stream].pending.is_empty()
-        {
-            // One change at a time (N-C-3).
-            return Err("the stream is UPDATING (ResourceInUseException)".to_owned());
+        let Some(stream) = what.stream_operated() else { return Ok(()) };
+        if let Some(hottest) = self.streams[stream].operate(what, now)? {
+            let subject = self.stream_subject(stream, &Stream::shard_name(hottest));
+            self.note(now, "split_ordered", subject, String::new());
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "only stream operations come here")]
-        let stream = match what {
-            Happening::SplitShard { stream, shard } => {
-                let target = &mut self.streams[*stream];
-                let takes = target.config.reshard_time;
-                target.split(*shard, now, takes)?;
-                *stream
-            }
-            Happening::SplitHottestShard { stream } => {
-                let target = &mut self.streams[*stream];
-                let takes = target.config.reshard_time;
-                let hottest = target.hottest(now);
-                target.split(hottest, now, takes)?;
-                let subject = self.stream_subject(*stream, &Stream::shard_name(hottest));
-                self.note(now, "split_ordered", subject, String::new());
-                *stream
-            }
-            Happening::MergeShards { stream, shard, adjacent } => {
-                self.streams[*stream].merge(*shard, *adjacent, now)?;
-                *stream
-            }
-            Happening::UpdateShardCount { stream, target } => {
-                self.streams[*stream].update_shard_count(*target, now)?;
-                *stream
-            }
-            Happening::SwitchMode { stream, capacity } => {
-                self.streams[*stream].switch_mode(capacity.clone(), now);
-                *stream
-            }
-            Happening::WarmThroughput { stream, bytes_per_s } => {
-                let target = &mut self.streams[*stream];
-                let Capacity::OnDemand(config) = &mut target.config.capacity else {
-                    return Err("warm throughput needs an on-demand stream".to_owned());
-                };
-                config.warm_throughput = *bytes_per_s;
-                let shards = shards_for(promised_capacity(config, 0));
-                target.grow_to(shards, now + WARM_UP);
-                *stream
-            }
-            _ => return Ok(()),
-        };
         self.plan_reshard(stream);
         Ok(())
-    }
-
-    fn end(&mut self, what: &Happening, entry: usize, now: SimTime) {
-        match what {
-            Happening::SlowConsumer { consumer: Fleet::App(consumer), .. } => {
-                self.with_app(*consumer, now, |app, at| app.slow_down(1_000_000, at));
-            }
-            Happening::KillWorkers { consumer: Fleet::App(consumer), workers }
-            | Happening::StopWorkers { consumer: Fleet::App(consumer), workers } => {
-                self.with_app(*consumer, now, |app, at| app.add_workers(*workers, at));
-            }
-            Happening::PauseWorkers { consumer: Fleet::App(consumer), .. } => {
-                let Some(index) = self.paused.iter().position(|(of, _)| *of == entry) else {
-                    return;
-                };
-                let (_, workers) = self.paused.swap_remove(index);
-                self.with_app(*consumer, now, |app, at| app.resume_workers(&workers, at));
-            }
-            Happening::ThrottleApi { stream, .. } => self.faults[*stream].throttle_ppm = 0,
-            Happening::ExpireIterators { stream, .. } => self.faults[*stream].expire_ppm = 0,
-            Happening::LoseAnswers { stream, .. } => self.faults[*stream].lose_answers_ppm = 0,
-            Happening::SlowConsumer { consumer: Fleet::Group(group), .. }
-            | Happening::KillWorkers { consumer: Fleet::Group(group), .. }
-            | Happening::PauseWorkers { consumer: Fleet::Group(group), .. }
-            | Happening::StopWorkers { consumer: Fleet::Group(group), .. } => {
-                self.end_group(*group, what, entry, now);
-            }
-            Happening::KillBrokers { cluster, .. }
-            | Happening::PauseBrokers { cluster, .. }
-            | Happening::CutZone { cluster, .. }
-            | Happening::SlowDisks { cluster, .. }
-            | Happening::KillQuorumNodes { cluster, .. }
-            | Happening::StopBrokers { cluster, .. } => {
-                self.with_cluster(*cluster, now, |it, at| it.end(what, at));
-            }
-            Happening::RestartLoop { .. }
-            | Happening::RollingRestart { .. }
-            | Happening::AddPartitions { .. }
-            | Happening::ElectUnclean { .. }
-            | Happening::HotKey { .. }
-            | Happening::RateFactor { .. }
-            | Happening::SplitShard { .. }
-            | Happening::SplitHottestShard { .. }
-            | Happening::MergeShards { .. }
-            | Happening::UpdateShardCount { .. }
-            | Happening::SwitchMode { .. }
-            | Happening::WarmThroughput { .. }
-            | Happening::AddWorkers { .. } => {}
-        }
     }
 
     /// Faults that never bit anything, as sentences.
