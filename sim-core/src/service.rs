@@ -52,6 +52,15 @@ impl Servers {
     }
 }
 
+/// The factor, in millionths, of what takes as long as usual.
+pub const FULL_SPEED: u64 = 1_000_000;
+
+/// The product of two factors, all in millionths.
+pub(crate) fn times_as_slow(ppm: u64, other_ppm: u64) -> u64 {
+    let product = u128::from(ppm) * u128::from(other_ppm) / u128::from(FULL_SPEED);
+    u64::try_from(product).unwrap_or(u64::MAX)
+}
+
 /// Time to process `records` records one after the other, at `ppm` millionths of the usual pace.
 pub(crate) fn time_to_process(
     service: ServiceTime,
@@ -69,7 +78,7 @@ pub(crate) fn time_to_process(
             sum
         }
     };
-    let scaled = u128::from(plain.0) * u128::from(ppm) / 1_000_000;
+    let scaled = u128::from(plain.0) * u128::from(ppm) / u128::from(FULL_SPEED);
     SimDuration(u64::try_from(scaled).unwrap_or(u64::MAX))
 }
 

@@ -308,6 +308,35 @@ impl Happening {
         }
     }
 
+    /// The stream on which an operator acts by this.
+    #[must_use]
+    pub fn stream_operated(&self) -> Option<usize> {
+        match self {
+            Self::SplitShard { stream, .. }
+            | Self::SplitHottestShard { stream }
+            | Self::MergeShards { stream, .. }
+            | Self::UpdateShardCount { stream, .. }
+            | Self::SwitchMode { stream, .. }
+            | Self::WarmThroughput { stream, .. } => Some(*stream),
+            Self::HotKey { .. }
+            | Self::RateFactor { .. }
+            | Self::SlowConsumer { .. }
+            | Self::Kill(_)
+            | Self::Pause(_)
+            | Self::Stop(_)
+            | Self::RestartLoop { .. }
+            | Self::RollingRestart { .. }
+            | Self::AddWorkers { .. }
+            | Self::ThrottleApi { .. }
+            | Self::ExpireIterators { .. }
+            | Self::LoseAnswers { .. }
+            | Self::CutZone { .. }
+            | Self::SlowDisks { .. }
+            | Self::AddPartitions { .. }
+            | Self::ElectUnclean { .. } => None,
+        }
+    }
+
     /// The fleet whose workers come, go or stand still by this.
     #[must_use]
     pub fn fleet_of(&self) -> Option<Fleet> {

@@ -12,7 +12,7 @@
 //! outlives it; power cuts are not modelled. Recovery reads the active segment of every replica,
 //! at the disk's sustained bandwidth.
 
-use crate::config::Happening;
+use crate::config::kafka::Quorum;
 use crate::engine::{SimDuration, SimTime};
 
 use super::broker::{Process, time_of};
@@ -24,102 +24,148 @@ use super::{At, Cluster, Event};
 const FIRST_RETENTION_CHECK: SimDuration = SimDuration::from_secs(30);
 
 impl Cluster {
-    /// A planned happening begins; returns how many things it hit.
-    pub fn begin(&mut self, what: &Happening, at: &mut At<'_, '_>) -> u64 {
-        let ids = |numbers: &[usize]| -> Vec<BrokerId> {
-            numbers.iter().map(|&number| broker_id(number)).collect()
-        };
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the others are not a cluster's")]
-        match what {
-            Happening::KillBrokers { brokers, .. } => {
-                let hit = |it: &mut Self, broker, at: &mut At<'_, '_>| it.kill_broker(broker, at);
-                self.each(&ids(brokers), hit, at)
-            }
-            Happening::PauseBrokers { brokers, .. } => {
-                self.each(&ids(brokers), |it, broker, at| it.freeze_broker(broker, at), at)
-            }
-            Happening::StopBrokers { brokers, .. } => {
-                self.each(&ids(brokers), |it, broker, at| it.stop_broker(broker, at), at)
-            }
-            Happening::SlowDisks { brokers, factor_ppm, .. } => {
-                for &broker in brokers {
-                    self.brokers[broker].disk.slow_down(at.ctx.now, *factor_ppm);
-                }
-                brokers.len() as u64
-            }
-            Happening::CutZone { zone, .. } => {
-                self.links.cut(*zone);
-                self.relink_all(at);
-                1
-            }
-            Happening::KillQuorumNodes { nodes, .. } => {
-                for &node in nodes {
-                    self.with_controller(at, |controller, scene| {
-                        controller.node_killed(node, scene);
-                    });
-                }
-                nodes.len() as u64
-            }
-            Happening::AddPartitions { topic, total, .. } => {
-                self.with_controller(at, |controller, scene| {
-                    controller.add_partitions(*topic, *total, scene);
-                });
-                1
-            }
-            Happening::ElectUnclean { topic, .. } => {
-                self.with_controller(at, |controller, scene| {
-                    controller.elect_unclean(*topic, scene);
-                });
-                1
-            }
-            _ => 0,
+    /// How many brokers there are.
+    #[must_use]
+    pub fn broker_count(&self) -> u32 {
+        u32::try_from(self.brokers.len()).expect("at most 128 brokers")
+    }
+
+    /// Whether a broker serves.
+    #[must_use]
+    pub fn broker_runs(&self, number: u32) -> bool {
+        self.brokers[number as usize].runs()
+    }
+
+    /// How many ZooKeeper servers or KRaft controllers there are.
+    #[must_use]
+    pub fn node_count(&self) -> u32 {
+        number_of(self.controller.node_count())
+    }
+
+    /// Whether a node of the quorum runs.
+    #[must_use]
+    pub fn node_runs(&self, number: u32) -> bool {
+        self.controller.node_runs(number as usize)
+    }
+
+    /// The node that leads the quorum.
+    #[must_use]
+    pub fn quorum_leader(&self) -> Option<u32> {
+        self.controller.quorum_leader().map(number_of)
+    }
+
+    /// The broker that is the active controller (ZooKeeper).
+    #[must_use]
+    pub fn controller_broker(&self) -> Option<u32> {
+        let with_zookeeper = matches!(self.config.quorum, Quorum::ZooKeeper(_));
+        self.controller.active_controller().filter(|_| with_zookeeper).map(number_of)
+    }
+
+    /// The node that is the active controller (KRaft).
+    #[must_use]
+    pub fn controller_node(&self) -> Option<u32> {
+        let with_kraft = matches!(self.config.quorum, Quorum::KRaft(_));
+        self.controller.active_controller().filter(|_| with_kraft).map(number_of)
+    }
+
+    /// The broker that coordinates a group: it leads the group's partition of the offsets topic.
+    #[must_use]
+    pub fn coordinator_of(&self, group: usize) -> Option<u32> {
+        let leader = self.partitions[self.coordinators[group].index()].leader;
+        leader.map(|broker| u32::from(broker.0))
+    }
+
+    /// The broker that leads a partition.
+    #[must_use]
+    pub fn leader_of(&self, topic: usize, partition: u32) -> Option<u32> {
+        let partition = self.metadata.topics[topic].get(partition as usize)?;
+        self.partitions[partition.index()].leader.map(|broker| u32::from(broker.0))
+    }
+
+    /// A broker's process dies without a word; whether there was one.
+    pub fn kill_broker(&mut self, number: u32, at: &mut At<'_, '_>) -> bool {
+        self.crash(broker_id(number as usize), at)
+    }
+
+    /// Controlled shutdown of a broker; whether it served.
+    pub fn stop_broker(&mut self, number: u32, at: &mut At<'_, '_>) -> bool {
+        self.shut_down(broker_id(number as usize), at)
+    }
+
+    /// A broker's process starts: it recovers its logs, then registers.
+    pub fn start_broker(&mut self, number: u32, at: &mut At<'_, '_>) {
+        self.start_process(broker_id(number as usize), at);
+    }
+
+    /// A broker's process stands still; whether it served.
+    pub fn freeze_broker(&mut self, number: u32, at: &mut At<'_, '_>) -> bool {
+        self.freeze(broker_id(number as usize), at)
+    }
+
+    /// A broker's process that stood still goes on.
+    pub fn thaw_broker(&mut self, number: u32, at: &mut At<'_, '_>) {
+        self.thaw(broker_id(number as usize), at);
+    }
+
+    /// The disk of a broker takes so many times as long from now on: factor in millionths.
+    pub fn slow_disk(&mut self, number: u32, factor_ppm: u64, at: &mut At<'_, '_>) {
+        self.brokers[number as usize].disk.slow_down(at.ctx.now, factor_ppm);
+    }
+
+    /// Nothing passes between a zone and the others any more.
+    pub fn cut_zone(&mut self, zone: usize, at: &mut At<'_, '_>) {
+        self.links.cut(zone);
+        self.relink_all(at);
+    }
+
+    /// A zone that was cut off is reached again.
+    pub fn heal_zone(&mut self, zone: usize, at: &mut At<'_, '_>) {
+        self.links.heal(zone);
+        self.relink_all(at);
+    }
+
+    /// A node of the quorum dies without a word; whether it ran.
+    pub fn kill_node(&mut self, number: u32, at: &mut At<'_, '_>) -> bool {
+        let node = number as usize;
+        let there = self.controller.node_runs(node) || self.controller.node_is_frozen(node);
+        if there {
+            self.with_controller(at, |it, scene| it.node_killed(node, scene));
+        }
+        there
+    }
+
+    /// A node of the quorum starts.
+    pub fn start_node(&mut self, number: u32, at: &mut At<'_, '_>) {
+        self.with_controller(at, |it, scene| it.node_started(number as usize, scene));
+    }
+
+    /// A node of the quorum stands still; whether it ran.
+    pub fn freeze_node(&mut self, number: u32, at: &mut At<'_, '_>) -> bool {
+        let runs = self.node_runs(number);
+        if runs {
+            self.with_controller(at, |it, scene| it.node_frozen(number as usize, scene));
+        }
+        runs
+    }
+
+    /// A node of the quorum that stood still goes on.
+    pub fn thaw_node(&mut self, number: u32, at: &mut At<'_, '_>) {
+        if self.controller.node_is_frozen(number as usize) {
+            self.with_controller(at, |it, scene| it.node_thawed(number as usize, scene));
         }
     }
 
-    /// A planned happening ends.
-    pub fn end(&mut self, what: &Happening, at: &mut At<'_, '_>) {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the others are not a cluster's")]
-        match what {
-            Happening::KillBrokers { brokers, .. } | Happening::StopBrokers { brokers, .. } => {
-                for &broker in brokers {
-                    self.start_broker(broker_id(broker), at);
-                }
-            }
-            Happening::PauseBrokers { brokers, .. } => {
-                for &broker in brokers {
-                    self.thaw_broker(broker_id(broker), at);
-                }
-            }
-            Happening::SlowDisks { brokers, .. } => {
-                for &broker in brokers {
-                    self.brokers[broker].disk.slow_down(at.ctx.now, 1_000_000);
-                }
-            }
-            Happening::CutZone { zone, .. } => {
-                self.links.heal(*zone);
-                self.relink_all(at);
-            }
-            Happening::KillQuorumNodes { nodes, .. } => {
-                for &node in nodes {
-                    self.with_controller(at, |controller, scene| {
-                        controller.node_started(node, scene);
-                    });
-                }
-            }
-            _ => {}
-        }
+    /// A topic gets more partitions, `total` in all (K-PRT-3).
+    pub fn add_partitions(&mut self, topic: usize, total: u32, at: &mut At<'_, '_>) {
+        self.with_controller(at, |it, scene| it.add_partitions(topic, total, scene));
     }
 
-    fn each(
-        &mut self,
-        brokers: &[BrokerId],
-        mut hit: impl FnMut(&mut Self, BrokerId, &mut At<'_, '_>) -> bool,
-        at: &mut At<'_, '_>,
-    ) -> u64 {
-        brokers.iter().map(|&broker| u64::from(hit(self, broker, at))).sum()
+    /// Leaders are elected for a topic's leaderless partitions, in sync or not (K-ELC-3).
+    pub fn elect_unclean(&mut self, topic: usize, at: &mut At<'_, '_>) {
+        self.with_controller(at, |it, scene| it.elect_unclean(topic, scene));
     }
 
-    fn kill_broker(&mut self, broker: BrokerId, at: &mut At<'_, '_>) -> bool {
+    fn crash(&mut self, broker: BrokerId, at: &mut At<'_, '_>) -> bool {
         if self.brokers[broker.index()].process == Process::Dead {
             return false;
         }
@@ -145,7 +191,7 @@ impl Cluster {
         self.offer_everything(at);
     }
 
-    fn freeze_broker(&mut self, broker: BrokerId, at: &mut At<'_, '_>) -> bool {
+    fn freeze(&mut self, broker: BrokerId, at: &mut At<'_, '_>) -> bool {
         if !self.brokers[broker.index()].runs() {
             return false;
         }
@@ -158,7 +204,7 @@ impl Cluster {
         true
     }
 
-    fn thaw_broker(&mut self, broker: BrokerId, at: &mut At<'_, '_>) {
+    fn thaw(&mut self, broker: BrokerId, at: &mut At<'_, '_>) {
         if self.brokers[broker.index()].process != Process::Frozen {
             return;
         }
@@ -176,7 +222,7 @@ impl Cluster {
     }
 
     /// Controlled shutdown: leaderships move first.
-    fn stop_broker(&mut self, broker: BrokerId, at: &mut At<'_, '_>) -> bool {
+    fn shut_down(&mut self, broker: BrokerId, at: &mut At<'_, '_>) -> bool {
         if !self.brokers[broker.index()].runs() || self.brokers[broker.index()].stopping {
             return false;
         }
@@ -196,12 +242,12 @@ impl Cluster {
         let restarts = self.brokers[broker.index()].restarts;
         self.end_process(broker, at);
         if restarts {
-            self.start_broker(broker, at);
+            self.start_process(broker, at);
         }
     }
 
     /// A broker's process starts: it recovers its logs, then registers.
-    fn start_broker(&mut self, broker: BrokerId, at: &mut At<'_, '_>) {
+    fn start_process(&mut self, broker: BrokerId, at: &mut At<'_, '_>) {
         let host = &mut self.brokers[broker.index()];
         if host.stopping {
             host.restarts = true;
@@ -399,4 +445,8 @@ impl Cluster {
 
 fn broker_id(number: usize) -> BrokerId {
     BrokerId(u16::try_from(number).expect("at most 128 brokers"))
+}
+
+fn number_of(place: usize) -> u32 {
+    u32::try_from(place).expect("few machines")
 }

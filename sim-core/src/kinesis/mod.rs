@@ -6,6 +6,7 @@ pub mod kpl;
 pub mod limiter;
 pub mod log;
 pub mod on_demand;
+mod operate;
 pub mod price;
 pub mod put;
 pub mod sdk;

@@ -3,7 +3,7 @@
 //! processes that are down or stand still the union. So the end of one takes only itself away.
 
 use crate::config::{Fleet, Processes};
-use crate::kafka::FULL_SPEED;
+use crate::service::{FULL_SPEED, times_as_slow};
 
 /// One process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,10 +98,7 @@ impl Active {
 
     /// The product of the factors on the target of this effect, in millionths.
     pub(super) fn product(&self, like: Effect) -> u64 {
-        self.like(like).fold(FULL_SPEED, |product, effect| {
-            let next = u128::from(product) * u128::from(effect.strength()) / u128::from(FULL_SPEED);
-            u64::try_from(next).unwrap_or(u64::MAX)
-        })
+        self.like(like).fold(FULL_SPEED, |product, it| times_as_slow(product, it.strength()))
     }
 
     fn like(&self, like: Effect) -> impl Iterator<Item = &Effect> {

@@ -1,7 +1,9 @@
 //! The world of one run: every subsystem as a plain struct, and the only place that knows two of
 //! them at once. It is plain data and can be cloned: a run can be forked at any instant.
 
+mod active;
 mod observe;
+mod processes;
 mod put;
 mod timeline;
 mod upkeep;
@@ -11,10 +13,8 @@ use crate::engine::{
     Ctx, EventQueue, Periodic, RngStream, Rngs, Scheduled, SimDuration, SimTime, Slab, Turn,
 };
 use crate::flow::{Batch, FlowId};
-use crate::kafka::group::MemberId;
 use crate::kafka::{self, Cluster};
 use crate::kinesis::client::{Client, ClientEvent};
-use crate::kinesis::kcl::coordination::WorkerId;
 use crate::kinesis::kcl::{self, App, AppCtx, ReadFaults};
 use crate::kinesis::kpl::Kpl;
 use crate::kinesis::put::{PutItem, PutRequest};
@@ -24,6 +24,8 @@ use crate::ledger::Ledger;
 use crate::metrics::latency::Latency;
 use crate::result::EventRecord;
 use crate::workload::Workload;
+
+use active::{Active, Process};
 
 pub(crate) use observe::{Observer, SAMPLES_MS, STEP};
 pub(crate) use timeline::marks;
@@ -142,9 +144,10 @@ pub struct World {
     pub(crate) warnings: Vec<String>,
     steps: Vec<timeline::Step>,
     next_step: usize,
-    paused: Vec<(usize, Vec<WorkerId>)>,
-    /// Members that an entry of the timeline has hit and will bring back.
-    gone: Vec<(usize, Vec<MemberId>)>,
+    /// What the entries of the timeline hold.
+    active: Active,
+    /// By entry: the processes that it restarts.
+    chosen: Vec<Vec<Process>>,
     injected: Vec<u64>,
     /// Places in the journal, plus one, where planned entries began.
     begun: Vec<u32>,
@@ -205,8 +208,8 @@ impl World {
             warnings: Vec::new(),
             steps: timeline::steps(config),
             next_step: 0,
-            paused: Vec::new(),
-            gone: Vec::new(),
+            active: Active::default(),
+            chosen: vec![Vec::new(); config.timeline.len()],
             injected: vec![0; config.timeline.len()],
             begun: vec![0; config.timeline.len()],
             upkeep: Periodic::new(SimDuration::from_secs(1)),
@@ -507,6 +510,17 @@ impl World {
 
     fn stream_subject(&self, index: usize, shard: &str) -> String {
         format!("systems.{}/{shard}", self.config.streams[index].name)
+    }
+
+    /// Lets a group's cluster act on it.
+    fn with_group<R>(
+        &mut self,
+        group: usize,
+        now: SimTime,
+        act: impl FnOnce(&mut Cluster, usize, &mut kafka::At<'_, '_>) -> R,
+    ) -> R {
+        let (cluster, place) = self.groups[group];
+        self.with_cluster(cluster, now, |cluster, at| act(cluster, place, at))
     }
 
     /// Writes what a person should see, with what brought it about. What is scheduled from now on

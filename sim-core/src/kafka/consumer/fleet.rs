@@ -6,27 +6,11 @@ use super::super::{At, Cluster, Event};
 use super::MemberId;
 
 impl Cluster {
-    /// The first `count` members that run, lowest number first.
-    fn running(&self, group: usize, count: u32) -> Vec<MemberId> {
-        let members = (0..).map(MemberId).zip(&self.groups[group].members);
-        let running = members.filter(|(_, it)| it.running && !it.frozen);
-        running.map(|(member, _)| member).take(count as usize).collect()
-    }
-
-    /// Members die without a word; returns which.
-    pub fn kill_members(&mut self, group: usize, count: u32, at: &mut At<'_, '_>) -> Vec<MemberId> {
-        let hit = self.running(group, count);
-        for &member in &hit {
-            self.kill_member(group, member, at);
-        }
-        hit
-    }
-
-    /// One member dies without a word.
-    pub fn kill_member(&mut self, group: usize, member: MemberId, at: &mut At<'_, '_>) {
-        self.groups[group].member(member).starts += 1;
-        if !self.is_running(group, member) {
-            return;
+    /// One member dies without a word; whether it ran, or was about to.
+    pub fn kill_member(&mut self, group: usize, member: MemberId, at: &mut At<'_, '_>) -> bool {
+        let was_coming = self.call_off_start(group, member);
+        if !self.groups[group].member(member).running {
+            return was_coming;
         }
         self.halt(group, member, at);
         self.groups[group].member(member).running = false;
@@ -34,22 +18,15 @@ impl Cluster {
         self.with_group(group, at, |it, ctx, changes| it.kill(member, ctx, changes));
         self.stop_all(group, member, at);
         self.name_orphans(group, at.ctx.now);
+        true
     }
 
-    /// Members close their consumers and exit; returns which.
-    pub fn stop_members(&mut self, group: usize, count: u32, at: &mut At<'_, '_>) -> Vec<MemberId> {
-        let hit = self.running(group, count);
-        for &member in &hit {
-            self.stop_member(group, member, at);
-        }
-        hit
-    }
-
-    /// One member closes its consumer and exits: what it has processed is committed.
-    pub fn stop_member(&mut self, group: usize, member: MemberId, at: &mut At<'_, '_>) {
-        self.groups[group].member(member).starts += 1;
-        if !self.is_running(group, member) {
-            return;
+    /// One member closes its consumer and exits: what it has processed is committed. Whether it
+    /// ran, or was about to.
+    pub fn stop_member(&mut self, group: usize, member: MemberId, at: &mut At<'_, '_>) -> bool {
+        let was_coming = self.call_off_start(group, member);
+        if !self.groups[group].member(member).running {
+            return was_coming;
         }
         self.halt(group, member, at);
         self.commit_all(group, member);
@@ -58,52 +35,52 @@ impl Cluster {
         self.groups[group].member(member).running = false;
         self.stop_all(group, member, at);
         self.name_orphans(group, at.ctx.now);
+        true
     }
 
-    /// Members stand still; returns which.
-    pub fn pause_members(
-        &mut self,
-        group: usize,
-        count: u32,
-        at: &mut At<'_, '_>,
-    ) -> Vec<MemberId> {
-        let hit = self.running(group, count);
-        for &member in &hit {
-            self.halt(group, member, at);
-            self.groups[group].member(member).frozen = true;
-            self.with_group(group, at, |it, ctx, _| it.pause(member, ctx));
-            self.note_owned(group, member, at.ctx.now);
-        }
-        hit
+    /// A process that is about to start does not; whether there was one.
+    fn call_off_start(&mut self, group: usize, member: MemberId) -> bool {
+        let it = self.groups[group].member(member);
+        it.starts += 1;
+        std::mem::take(&mut it.comes)
     }
 
-    /// Members go on, not knowing what they missed.
-    pub fn resume_members(&mut self, group: usize, members: &[MemberId], at: &mut At<'_, '_>) {
-        for &member in members {
-            let it = self.groups[group].member(member);
-            if !it.running || !it.frozen {
-                continue;
-            }
-            it.frozen = false;
-            self.with_group(group, at, |it, ctx, changes| it.resume(member, ctx, changes));
-            self.note_owned(group, member, at.ctx.now);
-            self.offer_all(group);
-            // Readers that were listed while it stood still are not listed again.
-            self.wake_slots(group);
-            self.enter_poll(group, member, at);
-            self.serve_readers(at);
+    /// A member stands still; whether it ran.
+    pub fn pause_member(&mut self, group: usize, member: MemberId, at: &mut At<'_, '_>) -> bool {
+        if !self.member_runs(group, member) {
+            return false;
         }
+        self.halt(group, member, at);
+        self.groups[group].member(member).frozen = true;
+        self.with_group(group, at, |it, ctx, _| it.pause(member, ctx));
+        self.note_owned(group, member, at.ctx.now);
+        true
     }
 
-    /// Processes start in slots whose processes are gone.
-    pub fn start_members(&mut self, group: usize, members: &[MemberId], at: &mut At<'_, '_>) {
-        for &member in members {
-            let number = u16::try_from(group).expect("few groups");
-            let takes = self.groups[group].config.start_time;
-            let it = self.groups[group].member(member);
-            it.starts += 1;
-            at.ctx.after(takes, Event::Started(number, member, it.starts));
+    /// A member goes on, not knowing what it missed.
+    pub fn resume_member(&mut self, group: usize, member: MemberId, at: &mut At<'_, '_>) {
+        let it = self.groups[group].member(member);
+        if !it.running || !it.frozen {
+            return;
         }
+        it.frozen = false;
+        self.with_group(group, at, |it, ctx, changes| it.resume(member, ctx, changes));
+        self.note_owned(group, member, at.ctx.now);
+        self.offer_all(group);
+        // Readers that were listed while it stood still are not listed again.
+        self.wake_slots(group);
+        self.enter_poll(group, member, at);
+        self.serve_readers(at);
+    }
+
+    /// A process starts in a slot whose process is gone.
+    pub fn start_member(&mut self, group: usize, member: MemberId, at: &mut At<'_, '_>) {
+        let number = u16::try_from(group).expect("few groups");
+        let takes = self.groups[group].config.start_time;
+        let it = self.groups[group].member(member);
+        it.starts += 1;
+        it.comes = true;
+        at.ctx.after(takes, Event::Started(number, member, it.starts));
     }
 
     /// More processes start.
@@ -111,7 +88,7 @@ impl Cluster {
         for _ in 0..count {
             let member = self.groups[group].add_member(self.brokers.len());
             self.groups[group].member(member).running = false;
-            self.start_members(group, &[member], at);
+            self.start_member(group, member, at);
         }
     }
 
@@ -130,6 +107,7 @@ impl Cluster {
         if it.running || it.starts != start {
             return;
         }
+        it.comes = false;
         it.restored_at = at.ctx.now;
         it.running = true;
         it.frozen = false;
@@ -141,19 +119,31 @@ impl Cluster {
         self.with_group(group, at, |it, ctx, changes| it.start_member(member, ctx, changes));
     }
 
-    /// Every member's pace is multiplied from its next poll on.
-    pub fn slow_members(&mut self, group: usize, ppm: u64) {
-        self.groups[group].slow_ppm = ppm;
+    /// The pace of a member, or of all, is multiplied from the next poll on: factor in millionths.
+    pub fn set_pace(&mut self, group: usize, member: Option<MemberId>, ppm: u64) {
+        match member {
+            None => self.groups[group].slow_ppm = ppm,
+            Some(member) => self.groups[group].member(member).slow_ppm = ppm,
+        }
+    }
+
+    /// The member that leads a group, if its protocol knows a leader.
+    #[must_use]
+    pub fn group_leader(&self, group: usize) -> Option<MemberId> {
+        self.groups[group].coordination.leader()
+    }
+
+    /// Whether a member runs and does not stand still.
+    #[must_use]
+    pub fn member_runs(&self, group: usize, member: MemberId) -> bool {
+        let it = self.groups[group].members.get(member.0 as usize);
+        it.is_some_and(|it| it.running && !it.frozen)
     }
 
     /// How many members a group has had.
     #[must_use]
     pub fn member_count(&self, group: usize) -> u32 {
         u32::try_from(self.groups[group].members.len()).expect("fewer than 2^32 members")
-    }
-
-    fn is_running(&mut self, group: usize, member: MemberId) -> bool {
-        self.groups[group].members.get(member.0 as usize).is_some_and(|it| it.running)
     }
 
     /// What is in hand stops, what is under way never comes.

@@ -28,6 +28,7 @@ use crate::config::kafka::{GroupConfig, OffsetReset};
 use crate::engine::{Ctx, Periodic, RngStream, Rngs, SimDuration, SimTime};
 use crate::metrics::latency::Latency;
 use crate::order::{KeyOrder, RestOrder};
+use crate::service::FULL_SPEED;
 
 use super::broker::time_of;
 use super::group::assignor::TopicPartition;
@@ -138,6 +139,10 @@ pub(crate) struct Member {
     local: BTreeSet<PartitionId>,
     /// Numbers the starts of its processes: an older one's is void.
     starts: u32,
+    /// A process is about to start.
+    comes: bool,
+    /// Factor on its processing time, in millionths.
+    slow_ppm: u64,
     /// When all restoring so far is done.
     restored_at: SimTime,
     restoring: u32,
@@ -190,7 +195,7 @@ impl Consumers {
             blame: BlameBook::default(),
             latency: Latency::default(),
             counts: Counts::default(),
-            slow_ppm: 1_000_000,
+            slow_ppm: FULL_SPEED,
             luck: rngs.stream(&format!("consumer/{name}/luck")),
             service: rngs.stream(&format!("consumer/{name}/service")),
             next_generation: 0,
@@ -227,6 +232,8 @@ impl Consumers {
             commits_at: SimTime::ZERO + self.config.auto_commit.unwrap_or(SimDuration::ZERO),
             local: BTreeSet::new(),
             starts: 0,
+            comes: false,
+            slow_ppm: FULL_SPEED,
             restored_at: SimTime::ZERO,
             restoring: 0,
             slots: vec![Slot::default(); brokers],

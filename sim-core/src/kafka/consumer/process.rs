@@ -16,7 +16,7 @@ use crate::engine::dist::binomial;
 use crate::engine::{Rngs, SimDuration, SimTime, Turn};
 use crate::flow::KeyClass;
 use crate::order::Run;
-use crate::service::time_to_process;
+use crate::service::{time_to_process, times_as_slow};
 
 use super::super::log::Entry;
 use super::super::metadata::PartitionId;
@@ -110,7 +110,8 @@ impl Cluster {
             while room > 0 && from < buffered {
                 let Some(entry) = log.entry(index) else { break };
                 let until = entry.end().min(buffered).min(from + room);
-                let (config, ppm) = (&consumers.config, consumers.slow_ppm);
+                let (config, of_member) = (&consumers.config, &consumers.members[member.0 as usize]);
+                let ppm = times_as_slow(consumers.slow_ppm, of_member.slow_ppm);
                 let rng = &mut consumers.service;
                 let service = time_to_process(config.service, until - from, ppm, rng);
                 done += service;

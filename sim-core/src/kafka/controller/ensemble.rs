@@ -126,6 +126,7 @@ impl Ensemble {
             Now::Dead { .. } => (false, Cause::Killed),
         };
         self.nodes[node].up = up;
+        self.nodes[node].frozen = now == Now::Frozen;
         if matches!(now, Now::Dead { .. }) && self.leader == Some(node) {
             self.leader = None;
             self.turn = Turn::Nothing;

@@ -27,7 +27,7 @@ use crate::kafka::metadata::{BrokerId, BrokerSet};
 use super::core::{Core, Milestone, Process, Rebalance};
 use super::grid::Grid;
 use super::links::Links;
-use super::nodes::Now;
+use super::nodes::{Node, Now};
 use super::raft::Raft;
 use super::work::Proposal;
 use super::{Change, Event, Scene};
@@ -157,6 +157,10 @@ impl KRaft {
 
     pub(super) fn quorum_available(&self) -> bool {
         self.raft.can_commit()
+    }
+
+    pub(super) fn nodes(&self) -> &[Node] {
+        &self.raft.nodes
     }
 
     pub(super) fn active(&self) -> Option<usize> {

@@ -46,7 +46,7 @@ pub use self::work::Proposal;
 
 use self::core::{Core, Process};
 use self::kraft::KRaft;
-use self::nodes::Now;
+use self::nodes::{Node, Now};
 use self::zookeeper::ZooKeeper;
 use crate::config::kafka::{ClusterConfig, Quorum};
 use crate::engine::{Ctx, Rngs, Ticket};
@@ -306,6 +306,40 @@ impl Controller {
         match &self.mode {
             Mode::KRaft(kraft) => kraft.quorum_available(),
             Mode::ZooKeeper(zookeeper) => zookeeper.quorum_available(),
+        }
+    }
+
+    /// How many ZooKeeper servers or KRaft controllers there are.
+    #[must_use]
+    pub fn node_count(&self) -> usize {
+        self.nodes().len()
+    }
+
+    /// Whether a ZooKeeper server or KRaft controller runs and does not stand still.
+    #[must_use]
+    pub fn node_runs(&self, node: usize) -> bool {
+        self.nodes()[node].up
+    }
+
+    /// Whether the process of a ZooKeeper server or KRaft controller stands still.
+    #[must_use]
+    pub fn node_is_frozen(&self, node: usize) -> bool {
+        self.nodes()[node].frozen
+    }
+
+    /// The ZooKeeper server or KRaft controller that leads the quorum.
+    #[must_use]
+    pub fn quorum_leader(&self) -> Option<usize> {
+        match &self.mode {
+            Mode::KRaft(kraft) => kraft.active(),
+            Mode::ZooKeeper(zookeeper) => zookeeper.ensemble_leader(),
+        }
+    }
+
+    fn nodes(&self) -> &[Node] {
+        match &self.mode {
+            Mode::KRaft(kraft) => kraft.nodes(),
+            Mode::ZooKeeper(zookeeper) => zookeeper.nodes(),
         }
     }
 

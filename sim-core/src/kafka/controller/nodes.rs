@@ -10,8 +10,10 @@ use super::links::Links;
 pub(super) struct Node {
     /// Its zone.
     pub(super) zone: usize,
-    /// Whether it runs.
+    /// Whether it runs and does not stand still.
     pub(super) up: bool,
+    /// Whether its process is there and stands still.
+    pub(super) frozen: bool,
     /// Whether it was started since there was last a leader.
     pub(super) fresh: bool,
     /// Since when it has run without hearing a leader.
@@ -36,7 +38,7 @@ pub(super) enum Now {
 
 /// All of them, running.
 pub(super) fn nodes(zones: &[usize]) -> Vec<Node> {
-    let up = |&zone| Node { zone, up: true, fresh: false, alone_since: None };
+    let up = |&zone| Node { zone, up: true, frozen: false, fresh: false, alone_since: None };
     zones.iter().map(up).collect()
 }
 

@@ -102,6 +102,7 @@ impl Raft {
     pub(super) fn node_changed(&mut self, node: usize, now: Now, scene: &mut Scene<'_, '_>) {
         let state = &mut self.nodes[node];
         state.up = now == Now::Running || now == Now::Started;
+        state.frozen = now == Now::Frozen;
         state.fresh |= now == Now::Started;
         state.alone_since = None;
         let mut search = Search::Silent;

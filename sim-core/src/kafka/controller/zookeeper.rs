@@ -27,7 +27,7 @@ use crate::kafka::metadata::{BrokerId, BrokerSet};
 use super::core::{Core, Milestone, Process, Rebalance};
 use super::ensemble::Ensemble;
 use super::grid::Grid;
-use super::nodes::Now;
+use super::nodes::{Node, Now};
 use super::session::{Sessions, broker_of};
 use super::work::Proposal;
 use super::{Change, Event, Scene};
@@ -121,6 +121,14 @@ impl ZooKeeper {
 
     pub(super) fn quorum_available(&self) -> bool {
         self.ensemble.serves()
+    }
+
+    pub(super) fn nodes(&self) -> &[Node] {
+        &self.ensemble.nodes
+    }
+
+    pub(super) fn ensemble_leader(&self) -> Option<usize> {
+        self.ensemble.leader()
     }
 
     pub(super) fn active(&self) -> Option<usize> {

@@ -342,6 +342,15 @@ impl Group {
         of!(&self.inner, it => it.owned_by(member))
     }
 
+    /// The slot of the leader (classic); KIP-848 knows none.
+    #[must_use]
+    pub fn leader(&self) -> Option<MemberId> {
+        match &self.inner {
+            Inner::Classic(classic) => classic.leading_member(),
+            Inner::Consumer(_) => None,
+        }
+    }
+
     /// How many slots there have been.
     #[must_use]
     pub fn members(&self) -> u32 {

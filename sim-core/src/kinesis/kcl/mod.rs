@@ -15,6 +15,7 @@
 
 pub mod coordination;
 mod fetch;
+mod fleet;
 mod horizon;
 mod process;
 
@@ -28,8 +29,10 @@ use crate::order::{KeyOrder, RestOrder};
 
 use super::ShardIndex;
 use super::stream::Stream;
+use crate::service::FULL_SPEED;
 use coordination::{Change, Coordination, WorkerId};
 use horizon::Expired;
+pub use fleet::Pace;
 use process::Reader;
 
 /// An event inside an application.
@@ -86,6 +89,8 @@ pub struct App {
     shards: Vec<Option<ShardState>>,
     readers: Vec<Option<Reader>>,
     workers: Vec<Worker>,
+    /// Who runs in each slot, or ran in it last: a replacement is a new worker in an old slot.
+    slots: Vec<WorkerId>,
     keys: KeyOrder,
     /// Why its records were late.
     pub blame: BlameBook,
@@ -93,7 +98,7 @@ pub struct App {
     pub latency: Latency,
     /// Counts of its own.
     pub counts: Counts,
-    /// Factor on the processing time, in millionths.
+    /// Factor on the processing time of all workers, in millionths.
     slow_ppm: u64,
     /// Readers must ask at every idle time, since together they may be refused.
     polls_all: bool,
@@ -178,6 +183,8 @@ struct ShardState {
 #[derive(Clone, Debug)]
 struct Worker {
     running: bool,
+    /// Factor on its processing time, in millionths.
+    slow_ppm: u64,
     paused: bool,
     /// Leases that it processes at this moment.
     busy: u32,
@@ -191,22 +198,18 @@ impl App {
     pub fn new(config: &KclConfig, index: usize, stream: &Stream, rngs: &Rngs) -> Self {
         let shards: Vec<ShardIndex> = stream.open.iter().map(|&shard| ShardIndex(shard)).collect();
         let name = &config.name;
-        let worker = Worker {
-            running: true,
-            paused: false,
-            busy: 0,
-            waiting: std::collections::VecDeque::new(),
-        };
+        let worker = Worker::new(FULL_SPEED);
         Self {
             coordination: Coordination::new(config, &shards, rngs),
             shards: shards.iter().map(|_| Some(ShardState::new(SimTime::ZERO))).collect(),
             readers: Vec::new(),
             workers: vec![worker; config.workers as usize],
+            slots: (0..config.workers).map(WorkerId).collect(),
             keys: KeyOrder::default(),
             blame: BlameBook::default(),
             latency: Latency::default(),
             counts: Counts::default(),
-            slow_ppm: 1_000_000,
+            slow_ppm: FULL_SPEED,
             polls_all: false,
             luck: rngs.stream(&format!("consumer/{name}/luck")),
             service: rngs.stream(&format!("consumer/{name}/service")),
@@ -379,84 +382,6 @@ impl App {
         self.note_pause(shard, at.ctx.now);
     }
 
-    /// Workers die without a word; returns how many did.
-    pub fn kill_workers(&mut self, workers: u32, at: &mut AppCtx<'_, '_>) -> u32 {
-        self.end_workers(workers, at, Coordination::kill)
-    }
-
-    /// Workers stop cleanly; returns how many did.
-    pub fn stop_workers(&mut self, workers: u32, at: &mut AppCtx<'_, '_>) -> u32 {
-        self.end_workers(workers, at, Coordination::stop)
-    }
-
-    fn end_workers(
-        &mut self,
-        workers: u32,
-        at: &mut AppCtx<'_, '_>,
-        how: fn(&mut Coordination, WorkerId, SimTime),
-    ) -> u32 {
-        let running: Vec<WorkerId> = self.running_workers().take(workers as usize).collect();
-        for &worker in &running {
-            how(&mut self.coordination, worker, at.ctx.now);
-            self.workers[worker.0 as usize].running = false;
-            for reader in self.readers_of_worker(worker) {
-                self.stop_reader(reader, at);
-            }
-        }
-        self.name_orphans(at.ctx.now);
-        u32::try_from(running.len()).expect("a count of workers")
-    }
-
-    /// Workers stand still; returns their numbers, for [`Self::resume_workers`].
-    pub fn pause_workers(&mut self, workers: u32, at: &mut AppCtx<'_, '_>) -> Vec<WorkerId> {
-        let running: Vec<WorkerId> = self.running_workers().take(workers as usize).collect();
-        for &worker in &running {
-            self.coordination.pause(worker, at.ctx.now);
-            self.workers[worker.0 as usize].paused = true;
-            for reader in self.readers_of_worker(worker) {
-                self.freeze_reader(reader, at);
-            }
-        }
-        self.name_orphans(at.ctx.now);
-        running
-    }
-
-    /// Paused workers go on.
-    pub fn resume_workers(&mut self, workers: &[WorkerId], at: &mut AppCtx<'_, '_>) {
-        for &worker in workers {
-            if !self.workers[worker.0 as usize].running {
-                continue;
-            }
-            self.workers[worker.0 as usize].paused = false;
-            self.with_leases(at, |leases, ctx, changes| leases.resume(worker, ctx, changes));
-            for reader in self.readers_of_worker(worker) {
-                self.thaw_reader(reader, at);
-            }
-        }
-    }
-
-    /// New worker processes start.
-    pub fn add_workers(&mut self, workers: u32, at: &mut AppCtx<'_, '_>) {
-        for _ in 0..workers {
-            self.workers.push(Worker {
-                running: true,
-                paused: false,
-                busy: 0,
-                waiting: std::collections::VecDeque::new(),
-            });
-            let expected = self.workers.len() - 1;
-            self.with_leases(at, |leases, ctx, _| {
-                let worker = leases.add_worker(ctx);
-                assert_eq!(worker.0 as usize, expected, "workers are numbered in order");
-            });
-        }
-    }
-
-    fn running_workers(&self) -> impl Iterator<Item = WorkerId> + '_ {
-        let numbered = self.workers.iter().zip(0..);
-        numbered.filter(|(worker, _)| worker.running && !worker.paused).map(|(_, n)| WorkerId(n))
-    }
-
     fn readers_of_worker(&self, worker: WorkerId) -> Vec<u32> {
         let numbered = self.readers.iter().zip(0..);
         numbered
@@ -510,15 +435,6 @@ impl App {
                 self.counts.paused_total = self.counts.paused_total + lasted;
             }
             None | Some(_) => {}
-        }
-    }
-
-    /// Processing takes `ppm` millionths of its usual time from now on.
-    pub fn slow_down(&mut self, ppm: u64, at: &mut AppCtx<'_, '_>) {
-        self.slow_ppm = ppm;
-        let readers = u32::try_from(self.readers.len()).expect("fewer than 2^32 readers");
-        for reader in 0..readers {
-            self.replan(reader, at);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::engine::{SimDuration, SimTime};
 
 use crate::flow::KeyClass;
 use crate::kinesis::log::{Extent, Log, Part};
-use crate::service::time_to_process;
+use crate::service::{times_as_slow, time_to_process};
 
 use super::coordination::WorkerId;
 use super::{App, AppCtx, Event, ShardIndex, ShardState, Stream};
@@ -275,13 +275,13 @@ impl App {
         worker.busy += 1;
         reader.processing = true;
         reader.began_at = now;
-        let (shard, from) = (reader.shard, reader.cursor);
+        let (shard, worker, from) = (reader.shard, reader.worker, reader.cursor);
         let mut ends = std::mem::take(&mut reader.ends);
         ends.clear();
         let mut done = now;
         for position in from..end {
             let count = at.stream.shards[shard as usize].log.part(position).count;
-            let service = self.service_of(count);
+            let service = self.service_of(worker, count);
             done += service;
             ends.push_back((done, service));
         }
@@ -297,8 +297,9 @@ impl App {
     }
 
     /// Time to process `count` records one after the other.
-    fn service_of(&mut self, count: u32) -> SimDuration {
-        time_to_process(self.config.service, u64::from(count), self.slow_ppm, &mut self.service)
+    fn service_of(&mut self, worker: WorkerId, count: u32) -> SimDuration {
+        let ppm = times_as_slow(self.slow_ppm, self.workers[worker.0 as usize].slow_ppm);
+        time_to_process(self.config.service, u64::from(count), ppm, &mut self.service)
     }
 
     /// Another pace from now on: what is in service keeps its end, what comes after it does not.
@@ -310,12 +311,12 @@ impl App {
         if !reader.processing || reader.ends.is_empty() {
             return;
         }
-        let (shard, cursor) = (reader.shard, reader.cursor);
+        let (shard, worker, cursor) = (reader.shard, reader.worker, reader.cursor);
         let mut ends = reader.ends.clone();
         let mut done = ends[0].0;
         for (position, entry) in (cursor + 1..).zip(ends.iter_mut().skip(1)) {
             let count = at.stream.shards[shard as usize].log.part(position).count;
-            let service = self.service_of(count);
+            let service = self.service_of(worker, count);
             done += service;
             *entry = (done, service);
         }

@@ -90,6 +90,11 @@ pub(super) struct Persisted {
 }
 
 impl Classic {
+    /// The slot of the member that leads.
+    pub(in super::super) fn leading_member(&self) -> Option<MemberId> {
+        self.leader.map(|seat| self.seat(seat).member)
+    }
+
     pub(super) fn seat(&self, seat: SeatId) -> &Seat {
         &self.seats[seat.0 as usize]
     }
