@@ -1,10 +1,11 @@
 //! Checks of what is planned: targets, instants, durations, shares.
 
 use crate::check::{Checker, MAX_PARTITIONS, MAX_SHARDS, MAX_TIMELINE, MAX_WORKERS};
-use crate::effective::{cluster, quorum_places};
+use crate::effective::{cluster, has_zookeeper, quorum_places, is_kip_848};
 use crate::path::{Path, root};
-use crate::schema::{Happening, Kafka, Planned, Scenario, Target};
+use crate::schema::{Consumer, Happening, Hit, Kafka, Planned, Scenario, Target, Who};
 use crate::units::{ByteRate, Dur, Share};
+use crate::version::KclVersion;
 
 /// Greatest warm throughput (N-C-10).
 const MAX_WARM: ByteRate = ByteRate(10 << 30);
@@ -23,6 +24,8 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         entry(checker, &path, planned);
         target(checker, &path.name("what"), &planned.what);
         happening(checker, &path.name("what"), &planned.what);
+        hit(checker, &path.name("what"), &planned.what);
+        overlap(checker, &path.name("what"), index);
         of_cluster(checker, &path.name("what"), planned);
         hot_shares(checker, &path, index);
     }
@@ -92,16 +95,14 @@ fn happening(checker: &mut Checker<'_>, path: &Path, what: &Happening) {
                 checker.error(path.name("factor"), message);
             }
         }
-        Happening::KillWorkers { consumer, workers }
-        | Happening::PauseWorkers { consumer, workers }
-        | Happening::RestartLoop { consumer, workers, .. }
-        | Happening::StopWorkers { consumer, workers } => {
-            let most = workers_of(checker.scenario, consumer);
-            checker.range(path.name("workers"), *workers, 1, most);
-            if let Happening::RestartLoop { up, down, .. } = what {
-                let end = checker.scenario.duration;
-                checker.range(path.name("up"), *up, Dur::millis(1), end);
-                checker.range(path.name("down"), *down, Dur::millis(1), end);
+        Happening::RestartLoop { consumer, cluster, up, down, .. } => {
+            let end = checker.scenario.duration;
+            checker.range(path.name("up"), *up, Dur::millis(1), end);
+            checker.range(path.name("down"), *down, Dur::millis(1), end);
+            if consumer.is_some() == cluster.is_some() {
+                let message = "a restart loop is of a consumer or of a cluster".to_owned();
+                let help = "say `consumer: ..`, or `cluster: ..` with `brokers` or `nodes`";
+                checker.error(path.clone(), message).help = Some(help.to_owned());
             }
         }
         Happening::RollingRestart { down, gap, .. } => {
@@ -127,18 +128,239 @@ fn happening(checker: &mut Checker<'_>, path: &Path, what: &Happening) {
         }
         Happening::SplitShard { .. }
         | Happening::SplitHottestShard(_)
-        | Happening::KillBrokers { .. }
-        | Happening::PauseBrokers { .. }
+        | Happening::KillWorkers(_)
+        | Happening::PauseWorkers(_)
+        | Happening::StopWorkers(_)
+        | Happening::KillBrokers(_)
+        | Happening::PauseBrokers(_)
+        | Happening::StopBrokers(_)
+        | Happening::KillQuorumNodes(_)
+        | Happening::PauseQuorumNodes(_)
         | Happening::CutZone { .. }
         | Happening::SlowDisks { .. }
-        | Happening::KillQuorumNodes { .. }
-        | Happening::StopBrokers { .. }
         | Happening::AddPartitions { .. }
         | Happening::ElectUnclean { .. } => {}
     }
 }
 
-/// What is about a cluster: its brokers, nodes, zones and topics must be there.
+/// Whom something hits must be there.
+fn hit(checker: &mut Checker<'_>, path: &Path, what: &Happening) {
+    match what.hit() {
+        None => {}
+        Some(Hit::Workers(consumer, workers, who)) => {
+            let most = workers_of(checker.scenario, consumer);
+            match (workers, who) {
+                (Some(workers), None) => {
+                    checker.range(path.name("workers"), workers, 1, most);
+                }
+                (None, Some(Who::Numbers(numbers))) => {
+                    let count = usize::try_from(most).unwrap_or(usize::MAX);
+                    checker.machines_of(&path.name("who"), numbers, count, "worker");
+                }
+                (None, Some(Who::Random(count))) => {
+                    checker.range(path.name("who"), *count, 1, most);
+                }
+                (None, Some(Who::Leader)) => leader_of_workers(checker, path, consumer),
+                (None, Some(who)) => {
+                    let message = format!("no worker is {}", role(who));
+                    let help = "workers are chosen by `Numbers([..])`, `Random(n)` or `Leader`";
+                    checker.error(path.name("who"), message).help = Some(help.to_owned());
+                }
+                (Some(_), Some(_)) | (None, None) => {
+                    let message = "it says not which workers".to_owned();
+                    let help = "give `workers: n` or `who: ..`, one of them";
+                    checker.error(path.clone(), message).help = Some(help.to_owned());
+                }
+            }
+        }
+        Some(Hit::Brokers(name, brokers, who)) => {
+            machines(checker, path, (name, "brokers", "broker"), brokers, who);
+        }
+        Some(Hit::Nodes(name, nodes, who)) => {
+            machines(checker, path, (name, "nodes", "node"), nodes, who);
+        }
+    }
+}
+
+/// Brokers, or nodes of a quorum, by number or by role.
+fn machines(
+    checker: &mut Checker<'_>,
+    path: &Path,
+    (name, field, what): (&str, &str, &str),
+    numbers: &[u32],
+    who: Option<&Who>,
+) {
+    let Some(kafka) = cluster(checker.scenario, name) else { return };
+    let counted = if what == "broker" { "brokers" } else { "quorum" };
+    let is_read = checker.names.is_read(&root("systems").name(name).name(counted));
+    let all = if what == "broker" { kafka.brokers.count() } else { quorum_places(kafka).len() };
+    let count = if is_read { all } else { 0 };
+    let at = path.name("who");
+    match who {
+        None => checker.machines_of(&path.name(field), numbers, count, what),
+        Some(_) if !numbers.is_empty() => {
+            let message = format!("give `{field}` or `who`, not both");
+            checker.error(at, message);
+        }
+        Some(Who::Numbers(numbers)) => checker.machines_of(&at, numbers, count, what),
+        Some(Who::Random(wanted)) => {
+            let most = u32::try_from(count).unwrap_or(u32::MAX);
+            checker.range(at, *wanted, 1, most);
+        }
+        Some(Who::Controller) if (what == "broker") == has_zookeeper(kafka) => {}
+        Some(Who::Leader) if what == "node" => {}
+        Some(Who::Coordinator(group)) if what == "broker" => {
+            let names = checker.names;
+            checker.reference(at.clone(), group, "consumer", &names.consumers);
+            let reads_here = checker.scenario.consumers.get(group).is_none_or(|it| {
+                it.as_group().is_some_and(|it| it.from == name)
+            });
+            if !reads_here {
+                checker.error(at, format!("`{group}` is no group of `{name}`"));
+            }
+        }
+        Some(Who::LeaderOf(topic, partition)) if what == "broker" => {
+            if let Some(topics) = checker.names.topics.get(name) {
+                checker.reference(at.clone(), topic, "topic", topics);
+            }
+            if kafka.topics.get(topic).is_some_and(|it| *partition >= it.partitions) {
+                checker.error(at, format!("`{topic}` has no partition {partition}"));
+            }
+        }
+        Some(who) => {
+            let message = format!("no {what} of `{name}` is {}", role(who));
+            checker.error(at, message);
+        }
+    }
+}
+
+/// A consumer has a leader: a classic group, or the KCL from 3.x on.
+fn leader_of_workers(checker: &mut Checker<'_>, path: &Path, name: &str) {
+    let why = match checker.scenario.consumers.get(name) {
+        Some(Consumer::Kcl(kcl)) if kcl.version == KclVersion::V2 => {
+            "the workers of KCL 2.x have no leader"
+        }
+        Some(Consumer::KafkaGroup(group)) => {
+            let version = cluster(checker.scenario, &group.from).map(|it| it.version);
+            if version.is_none_or(|version| !is_kip_848(group, version)) {
+                return;
+            }
+            "a group of the consumer protocol (KIP-848) has no leader"
+        }
+        Some(Consumer::Kcl(_)) | None => return,
+    };
+    checker.error(path.name("who"), why.to_owned());
+}
+
+/// What an entry does to processes, as far as two of them can contradict each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Does {
+    Kills,
+    Stops,
+    Pauses,
+    Restarts,
+}
+
+fn does(what: &Happening) -> Option<Does> {
+    match what {
+        Happening::KillWorkers(_) | Happening::KillBrokers(_) | Happening::KillQuorumNodes(_) => {
+            Some(Does::Kills)
+        }
+        Happening::StopWorkers(_) | Happening::StopBrokers(_) => Some(Does::Stops),
+        Happening::PauseWorkers(_)
+        | Happening::PauseBrokers(_)
+        | Happening::PauseQuorumNodes(_) => Some(Does::Pauses),
+        Happening::RestartLoop { .. } | Happening::RollingRestart { .. } => Some(Does::Restarts),
+        Happening::HotKey { .. }
+        | Happening::RateFactor { .. }
+        | Happening::SlowConsumer { .. }
+        | Happening::ThrottleApi { .. }
+        | Happening::ExpireIterators { .. }
+        | Happening::LoseAnswers { .. }
+        | Happening::CutZone { .. }
+        | Happening::SlowDisks { .. }
+        | Happening::SplitShard { .. }
+        | Happening::SplitHottestShard(_)
+        | Happening::MergeShards { .. }
+        | Happening::UpdateShardCount { .. }
+        | Happening::SwitchMode(..)
+        | Happening::WarmThroughput { .. }
+        | Happening::AddWorkers { .. }
+        | Happening::AddPartitions { .. }
+        | Happening::ElectUnclean { .. } => None,
+    }
+}
+
+/// The processes that an entry names by number: (kind, of whom, numbers).
+fn named(what: &Happening) -> Option<(&'static str, &str, &[u32])> {
+    match what.hit()? {
+        Hit::Workers(name, _, Some(Who::Numbers(numbers))) => Some(("worker", name, numbers)),
+        Hit::Brokers(name, _, Some(Who::Numbers(numbers))) => Some(("broker", name, numbers)),
+        Hit::Nodes(name, _, Some(Who::Numbers(numbers))) => Some(("node", name, numbers)),
+        Hit::Brokers(name, numbers, None) => Some(("broker", name, numbers)),
+        Hit::Nodes(name, numbers, None) => Some(("node", name, numbers)),
+        Hit::Workers(..) | Hit::Brokers(..) | Hit::Nodes(..) => None,
+    }
+}
+
+/// What is down cannot stand still or be stopped, and is not restarted by two at once.
+fn overlap(checker: &mut Checker<'_>, path: &Path, index: usize) {
+    let timeline = &checker.scenario.timeline;
+    let it = &timeline[index];
+    let Some(own) = does(&it.what) else { return };
+    let ends = |other: &Planned| {
+        let restarts = does(&other.what) == Some(Does::Restarts);
+        match other.lasts {
+            Some(lasts) => other.at.0.saturating_add(lasts.0),
+            None if restarts && matches!(other.what, Happening::RollingRestart { .. }) => other.at.0,
+            None => u64::MAX,
+        }
+    };
+    for (place, other) in timeline.iter().enumerate() {
+        let before = (other.at, place) < (it.at, index) && it.at.0 < ends(other);
+        let Some(theirs) = does(&other.what).filter(|_| before) else { continue };
+        let consumer = |what: &Happening| match what.target() {
+            (Target::Consumer(name), _) => Some(name.to_owned()),
+            _ => None,
+        };
+        let same_fleet = consumer(&it.what).is_some_and(|name| consumer(&other.what) == Some(name));
+        let common = match (named(&it.what), named(&other.what)) {
+            (Some((kind, name, own)), Some((theirs_kind, of, theirs))) => {
+                let same = (kind, name) == (theirs_kind, of);
+                own.iter().find(|number| same && theirs.contains(number)).map(|it| (kind, *it))
+            }
+            _ => None,
+        };
+        let message = match (theirs, own, common) {
+            (Does::Kills | Does::Stops, Does::Pauses | Does::Stops, Some((kind, number))) => {
+                format!("{kind} {number} is down then, since \"{}\"", other.at)
+            }
+            (Does::Restarts, Does::Restarts, Some((kind, number))) => {
+                format!("{kind} {number} is restarted already, since \"{}\"", other.at)
+            }
+            (Does::Restarts, Does::Restarts, None) if same_fleet => {
+                format!("the consumer is being restarted already, since \"{}\"", other.at)
+            }
+            _ => continue,
+        };
+        checker.error(path.clone(), message);
+        return;
+    }
+}
+
+/// A role in words.
+fn role(who: &Who) -> &'static str {
+    match who {
+        Who::Numbers(_) => "of that number",
+        Who::Random(_) => "chosen at random",
+        Who::Leader => "a leader",
+        Who::Controller => "the controller",
+        Who::Coordinator(_) => "a group's coordinator",
+        Who::LeaderOf(..) => "the leader of a partition",
+    }
+}
+
+/// What is about a cluster: its zones and topics must be there.
 fn of_cluster(checker: &mut Checker<'_>, path: &Path, planned: &Planned) {
     let (Target::Cluster(name), _) = planned.what.target() else {
         return;
@@ -146,24 +368,10 @@ fn of_cluster(checker: &mut Checker<'_>, path: &Path, planned: &Planned) {
     let Some(kafka) = cluster(checker.scenario, name) else {
         return;
     };
-    if let Happening::KillBrokers { brokers, .. }
-    | Happening::PauseBrokers { brokers, .. }
-    | Happening::StopBrokers { brokers, .. }
-    | Happening::SlowDisks { brokers, .. } = &planned.what
-    {
-        let is_read = checker.names.is_read(&root("systems").name(name).name("brokers"));
-        let count = if is_read { kafka.brokers.count() } else { 0 };
-        checker.machines_of(&path.name("brokers"), brokers, count, "broker");
-    }
     if let Happening::SlowDisks { factor, .. } = &planned.what
         && factor.0 <= 1_000_000
     {
         checker.error(path.name("factor"), "a factor of 1 or less is not slow".to_owned());
-    }
-    if let Happening::KillQuorumNodes { nodes, .. } = &planned.what {
-        let is_read = checker.names.is_read(&root("systems").name(name).name("quorum"));
-        let count = if is_read { quorum_places(kafka).len() } else { 0 };
-        checker.machines_of(&path.name("nodes"), nodes, count, "node");
     }
     if let Happening::CutZone { zone, .. } = &planned.what {
         checker.zone(path.name("zone"), zone, name, kafka);

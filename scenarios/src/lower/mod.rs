@@ -60,7 +60,7 @@ pub fn lower(
             .map(|(name, it)| kinesis::application(scenario, name, it))
             .collect(),
         groups: groups.map(|(name, it)| kafka::group(scenario, name, it)).collect(),
-        timeline: planned.filter_map(|it| timeline::entry(scenario, it)).collect(),
+        timeline: planned.map(|it| timeline::entry(scenario, it)).collect(),
     }
 }
 

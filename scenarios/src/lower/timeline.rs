@@ -6,7 +6,7 @@ use sim_core::engine::SimTime;
 use super::kinesis::capacity;
 use super::{cluster_index, index, index_among, stream_index};
 use crate::effective::{cluster, topic_names};
-use crate::schema::{Consumer, Happening, Planned, Scenario};
+use crate::schema::{Consumer, Happening, Hit, Planned, Scenario, Who};
 use crate::units::Dur;
 
 fn fleet(scenario: &Scenario, name: &str) -> sim::Fleet {
@@ -21,181 +21,153 @@ fn fleet(scenario: &Scenario, name: &str) -> sim::Fleet {
     }
 }
 
-pub(super) fn entry(scenario: &Scenario, planned: &Planned) -> Option<sim::TimelineEntry> {
-    Some(sim::TimelineEntry {
+pub(super) fn entry(scenario: &Scenario, planned: &Planned) -> sim::TimelineEntry {
+    sim::TimelineEntry {
         at: SimTime(planned.at.0),
         lasts: planned.lasts.map(Dur::sim),
-        what: fault(scenario, &planned.what)
-            .or_else(|| action(scenario, &planned.what))
-            .or_else(|| of_cluster(scenario, &planned.what))?,
-    })
+        what: happening(scenario, &planned.what),
+    }
 }
 
-/// What breaks, but for what is about clusters.
-fn fault(scenario: &Scenario, what: &Happening) -> Option<sim::Happening> {
+fn topic_number(scenario: &Scenario, name: &str, topic: &str) -> usize {
+    let names = cluster(scenario, name).map(topic_names).unwrap_or_default();
+    names.iter().position(|it| *it == topic).unwrap_or(0)
+}
+
+/// Which processes; `cluster` is that of brokers and nodes.
+fn who(scenario: &Scenario, cluster: &str, who: &Who) -> sim::Who {
+    match who {
+        Who::Numbers(numbers) => sim::Who::Numbers(numbers.clone()),
+        Who::Random(count) => sim::Who::Random(*count),
+        Who::Leader => sim::Who::Leader,
+        Who::Controller => sim::Who::Controller,
+        Who::Coordinator(group) => sim::Who::Coordinator(index_among(
+            &scenario.consumers,
+            group,
+            |it| it.as_group().is_some(),
+        )),
+        Who::LeaderOf(topic, partition) => sim::Who::LeaderOf {
+            topic: topic_number(scenario, cluster, topic),
+            partition: *partition,
+        },
+    }
+}
+
+/// Whom something hits.
+fn whom(scenario: &Scenario, hit: Hit<'_>) -> sim::Whom {
+    let numbers = |list: &[u32]| sim::Who::Numbers(list.to_vec());
+    match hit {
+        Hit::Workers(consumer, workers, which) => sim::Whom {
+            of: sim::Processes::Workers(fleet(scenario, consumer)),
+            who: which
+                .map_or(sim::Who::First(workers.unwrap_or(1)), |it| who(scenario, "", it)),
+        },
+        Hit::Brokers(cluster, brokers, which) => sim::Whom {
+            of: sim::Processes::Brokers(cluster_index(scenario, cluster)),
+            who: which.map_or_else(|| numbers(brokers), |it| who(scenario, cluster, it)),
+        },
+        Hit::Nodes(cluster, nodes, which) => sim::Whom {
+            of: sim::Processes::QuorumNodes(cluster_index(scenario, cluster)),
+            who: which.map_or_else(|| numbers(nodes), |it| who(scenario, cluster, it)),
+        },
+    }
+}
+
+fn happening(scenario: &Scenario, what: &Happening) -> sim::Happening {
     use sim::Happening as To;
-    let of_stream = |name: &str| stream_index(scenario, name);
-    let of_producer = |name: &str| index(&scenario.producers, name);
-    let of_consumer = |name: &str| fleet(scenario, name);
-    Some(match what {
-        Happening::HotKey { producer, key, share } => {
-            To::HotKey { producer: of_producer(producer), key: key.clone(), share_ppm: share.0 }
+    let stream = |name: &str| stream_index(scenario, name);
+    let cluster = |name: &str| cluster_index(scenario, name);
+    let producer = |name: &str| index(&scenario.producers, name);
+    let fleet = |name: &str| fleet(scenario, name);
+    let hit = || whom(scenario, what.hit().expect("checked: it says whom"));
+    match what {
+        Happening::KillWorkers(_) | Happening::KillBrokers(_) | Happening::KillQuorumNodes(_) => {
+            To::Kill(hit())
         }
-        Happening::RateFactor { producer, factor, ramp } => To::RateFactor {
-            producer: of_producer(producer),
+        Happening::PauseWorkers(_)
+        | Happening::PauseBrokers(_)
+        | Happening::PauseQuorumNodes(_) => To::Pause(hit()),
+        Happening::StopWorkers(_) | Happening::StopBrokers(_) => To::Stop(hit()),
+        Happening::RestartLoop { up, down, .. } => {
+            To::RestartLoop { whom: hit(), up: up.sim(), down: down.sim() }
+        }
+        Happening::SlowConsumer { consumer, factor, who } => To::SlowConsumer {
+            consumer: fleet(consumer),
+            who: who.as_ref().map(|_| hit().who),
             factor_ppm: factor.0,
-            ramp: ramp.sim(),
         },
-        Happening::SlowConsumer { consumer, factor } => {
-            To::SlowConsumer { consumer: of_consumer(consumer), factor_ppm: factor.0 }
+        Happening::SlowDisks { cluster: name, factor, .. } => {
+            To::SlowDisks { cluster: cluster(name), who: hit().who, factor_ppm: factor.0 }
         }
-        Happening::KillWorkers { consumer, workers } => {
-            To::KillWorkers { consumer: of_consumer(consumer), workers: *workers }
+        Happening::HotKey { producer: name, key, share } => {
+            To::HotKey { producer: producer(name), key: key.clone(), share_ppm: share.0 }
         }
-        Happening::PauseWorkers { consumer, workers } => {
-            To::PauseWorkers { consumer: of_consumer(consumer), workers: *workers }
+        Happening::RateFactor { producer: name, factor, ramp } => {
+            To::RateFactor { producer: producer(name), factor_ppm: factor.0, ramp: ramp.sim() }
         }
-        Happening::ThrottleApi { stream, share } => {
-            To::ThrottleApi { stream: of_stream(stream), share_ppm: share.0 }
+        Happening::AddWorkers { consumer, workers } => {
+            To::AddWorkers { consumer: fleet(consumer), workers: *workers }
         }
-        Happening::ExpireIterators { stream, share } => {
-            To::ExpireIterators { stream: of_stream(stream), share_ppm: share.0 }
+        Happening::RollingRestart { consumer, down, gap } => {
+            To::RollingRestart { consumer: fleet(consumer), down: down.sim(), gap: gap.sim() }
         }
-        Happening::LoseAnswers { stream, share } => {
-            To::LoseAnswers { stream: of_stream(stream), share_ppm: share.0 }
+        Happening::ThrottleApi { stream: name, share } => {
+            To::ThrottleApi { stream: stream(name), share_ppm: share.0 }
         }
-        Happening::RestartLoop { consumer, workers, up, down } => To::RestartLoop {
-            consumer: of_consumer(consumer),
-            workers: *workers,
-            up: up.sim(),
-            down: down.sim(),
-        },
+        Happening::ExpireIterators { stream: name, share } => {
+            To::ExpireIterators { stream: stream(name), share_ppm: share.0 }
+        }
+        Happening::LoseAnswers { stream: name, share } => {
+            To::LoseAnswers { stream: stream(name), share_ppm: share.0 }
+        }
         Happening::SplitShard { .. }
         | Happening::SplitHottestShard(_)
         | Happening::MergeShards { .. }
         | Happening::UpdateShardCount { .. }
         | Happening::SwitchMode(..)
         | Happening::WarmThroughput { .. }
-        | Happening::AddWorkers { .. }
-        | Happening::StopWorkers { .. }
-        | Happening::RollingRestart { .. }
-        | Happening::KillBrokers { .. }
-        | Happening::PauseBrokers { .. }
         | Happening::CutZone { .. }
-        | Happening::SlowDisks { .. }
-        | Happening::KillQuorumNodes { .. }
-        | Happening::StopBrokers { .. }
         | Happening::AddPartitions { .. }
-        | Happening::ElectUnclean { .. } => return None,
-    })
+        | Happening::ElectUnclean { .. } => operation(scenario, what),
+    }
 }
 
-/// What an operator does, but for what is about clusters.
-fn action(scenario: &Scenario, what: &Happening) -> Option<sim::Happening> {
+/// What is about a stream or a cluster as a whole.
+fn operation(scenario: &Scenario, what: &Happening) -> sim::Happening {
     use sim::Happening as To;
-    let of_stream = |name: &str| stream_index(scenario, name);
-    let of_consumer = |name: &str| fleet(scenario, name);
-    Some(match what {
+    let of = |name: &str| stream_index(scenario, name);
+    let topic = |name: &str, topic: &str| topic_number(scenario, name, topic);
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has named those that come here")]
+    match what {
         Happening::SplitShard { stream, shard } => {
-            To::SplitShard { stream: of_stream(stream), shard: *shard }
+            To::SplitShard { stream: of(stream), shard: *shard }
         }
-        Happening::SplitHottestShard(stream) => To::SplitHottestShard { stream: of_stream(stream) },
+        Happening::SplitHottestShard(stream) => To::SplitHottestShard { stream: of(stream) },
         Happening::MergeShards { stream, shard, adjacent } => {
-            To::MergeShards { stream: of_stream(stream), shard: *shard, adjacent: *adjacent }
+            To::MergeShards { stream: of(stream), shard: *shard, adjacent: *adjacent }
         }
         Happening::UpdateShardCount { stream, target } => {
-            To::UpdateShardCount { stream: of_stream(stream), target: *target }
+            To::UpdateShardCount { stream: of(stream), target: *target }
         }
         Happening::SwitchMode(stream, mode) => {
-            To::SwitchMode { stream: of_stream(stream), capacity: capacity(mode) }
+            To::SwitchMode { stream: of(stream), capacity: capacity(mode) }
         }
         Happening::WarmThroughput { stream, throughput } => {
-            To::WarmThroughput { stream: of_stream(stream), bytes_per_s: throughput.0 }
-        }
-        Happening::AddWorkers { consumer, workers } => {
-            To::AddWorkers { consumer: of_consumer(consumer), workers: *workers }
-        }
-        Happening::StopWorkers { consumer, workers } => {
-            To::StopWorkers { consumer: of_consumer(consumer), workers: *workers }
-        }
-        Happening::RollingRestart { consumer, down, gap } => {
-            To::RollingRestart { consumer: of_consumer(consumer), down: down.sim(), gap: gap.sim() }
-        }
-        Happening::HotKey { .. }
-        | Happening::RateFactor { .. }
-        | Happening::SlowConsumer { .. }
-        | Happening::KillWorkers { .. }
-        | Happening::PauseWorkers { .. }
-        | Happening::ThrottleApi { .. }
-        | Happening::ExpireIterators { .. }
-        | Happening::LoseAnswers { .. }
-        | Happening::RestartLoop { .. }
-        | Happening::KillBrokers { .. }
-        | Happening::PauseBrokers { .. }
-        | Happening::CutZone { .. }
-        | Happening::SlowDisks { .. }
-        | Happening::KillQuorumNodes { .. }
-        | Happening::StopBrokers { .. }
-        | Happening::AddPartitions { .. }
-        | Happening::ElectUnclean { .. } => return None,
-    })
-}
-
-/// What is about Kafka clusters, be it a fault or an action.
-fn of_cluster(scenario: &Scenario, what: &Happening) -> Option<sim::Happening> {
-    use sim::Happening as To;
-    let number = |name: &str| cluster_index(scenario, name);
-    let topic_number = |name: &str, topic: &str| {
-        let names = cluster(scenario, name).map(topic_names).unwrap_or_default();
-        names.iter().position(|it| *it == topic).unwrap_or(0)
-    };
-    let all = |list: &[u32]| list.iter().filter_map(|it| usize::try_from(*it).ok()).collect();
-    Some(match what {
-        Happening::KillBrokers { cluster, brokers } => {
-            To::KillBrokers { cluster: number(cluster), brokers: all(brokers) }
-        }
-        Happening::PauseBrokers { cluster, brokers } => {
-            To::PauseBrokers { cluster: number(cluster), brokers: all(brokers) }
-        }
-        Happening::StopBrokers { cluster, brokers } => {
-            To::StopBrokers { cluster: number(cluster), brokers: all(brokers) }
+            To::WarmThroughput { stream: of(stream), bytes_per_s: throughput.0 }
         }
         Happening::CutZone { cluster: name, zone } => {
             let zones = cluster(scenario, name).map(|it| it.zones.as_slice()).unwrap_or_default();
             let zone = zones.iter().position(|it| it == zone).unwrap_or(0);
-            To::CutZone { cluster: number(name), zone }
+            To::CutZone { cluster: cluster_index(scenario, name), zone }
         }
-        Happening::SlowDisks { cluster, brokers, factor } => {
-            To::SlowDisks { cluster: number(cluster), brokers: all(brokers), factor_ppm: factor.0 }
-        }
-        Happening::KillQuorumNodes { cluster, nodes } => {
-            To::KillQuorumNodes { cluster: number(cluster), nodes: all(nodes) }
-        }
-        Happening::AddPartitions { cluster, topic, total } => To::AddPartitions {
-            cluster: number(cluster),
-            topic: topic_number(cluster, topic),
+        Happening::AddPartitions { cluster: name, topic: of, total } => To::AddPartitions {
+            cluster: cluster_index(scenario, name),
+            topic: topic(name, of),
             total: *total,
         },
-        Happening::ElectUnclean { cluster, topic } => {
-            To::ElectUnclean { cluster: number(cluster), topic: topic_number(cluster, topic) }
+        Happening::ElectUnclean { cluster: name, topic: of } => {
+            To::ElectUnclean { cluster: cluster_index(scenario, name), topic: topic(name, of) }
         }
-        Happening::HotKey { .. }
-        | Happening::RateFactor { .. }
-        | Happening::SlowConsumer { .. }
-        | Happening::KillWorkers { .. }
-        | Happening::PauseWorkers { .. }
-        | Happening::ThrottleApi { .. }
-        | Happening::ExpireIterators { .. }
-        | Happening::LoseAnswers { .. }
-        | Happening::RestartLoop { .. }
-        | Happening::SplitShard { .. }
-        | Happening::SplitHottestShard(_)
-        | Happening::MergeShards { .. }
-        | Happening::UpdateShardCount { .. }
-        | Happening::SwitchMode(..)
-        | Happening::WarmThroughput { .. }
-        | Happening::AddWorkers { .. }
-        | Happening::StopWorkers { .. }
-        | Happening::RollingRestart { .. } => return None,
-    })
+        _ => unreachable!("named by the caller"),
+    }
 }

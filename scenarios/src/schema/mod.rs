@@ -25,8 +25,8 @@ pub use kafka::{
     Topic,
 };
 pub use kinesis::{Capacity, GrowthRule, Kcl, Kinesis, Kpl, OnDemand, Retrieval, RetryFailed, Sdk};
-pub(crate) use timeline::Target;
-pub use timeline::{Change, Happening, Planned};
+pub(crate) use timeline::{Hit, Target};
+pub use timeline::{Brokers, Change, Happening, Nodes, Planned, Who, Workers};
 
 /// A whole scenario file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -32,30 +32,59 @@ pub enum Happening {
         #[serde(default)]
         ramp: Dur,
     },
-    /// Fault: processing takes longer.
-    SlowConsumer { consumer: String, factor: Factor },
+    /// Fault: processing takes longer, on all workers or on some.
+    SlowConsumer {
+        consumer: String,
+        factor: Factor,
+        #[serde(default)]
+        who: Option<Who>,
+    },
     /// Fault: workers die; with `for`, replacements start after it.
-    KillWorkers { consumer: String, workers: u32 },
+    KillWorkers(Workers),
     /// Fault: workers stand still and then go on.
-    PauseWorkers { consumer: String, workers: u32 },
+    PauseWorkers(Workers),
     /// Fault: a share of API calls throws ProvisionedThroughputExceeded.
     ThrottleApi { stream: String, share: Share },
     /// Fault: a share of GetRecords calls throws ExpiredIterator.
     ExpireIterators { stream: String, share: Share },
     /// Fault: a share of PutRecords calls is stored, but never answered.
     LoseAnswers { stream: String, share: Share },
-    /// Fault: workers crash again and again.
-    RestartLoop { consumer: String, workers: u32, up: Dur, down: Dur },
+    /// Fault: workers, brokers or nodes of a quorum crash again and again.
+    RestartLoop {
+        #[serde(default)]
+        consumer: Option<String>,
+        #[serde(default)]
+        workers: Option<u32>,
+        #[serde(default)]
+        cluster: Option<String>,
+        #[serde(default)]
+        brokers: Vec<u32>,
+        #[serde(default)]
+        nodes: Vec<u32>,
+        #[serde(default)]
+        who: Option<Who>,
+        up: Dur,
+        down: Dur,
+    },
     /// Fault: brokers die without a word; with `for`, they restart after it.
-    KillBrokers { cluster: String, brokers: Vec<u32> },
+    KillBrokers(Brokers),
     /// Fault: brokers stand still and then go on.
-    PauseBrokers { cluster: String, brokers: Vec<u32> },
+    PauseBrokers(Brokers),
     /// Fault: nothing passes between a zone and everything outside it.
     CutZone { cluster: String, zone: String },
     /// Fault: each access to the disks of brokers takes longer.
-    SlowDisks { cluster: String, brokers: Vec<u32>, factor: Factor },
+    SlowDisks {
+        cluster: String,
+        #[serde(default)]
+        brokers: Vec<u32>,
+        #[serde(default)]
+        who: Option<Who>,
+        factor: Factor,
+    },
     /// Fault: ZooKeeper servers or KRaft controllers die; with `for`, they restart after it.
-    KillQuorumNodes { cluster: String, nodes: Vec<u32> },
+    KillQuorumNodes(Nodes),
+    /// Fault: ZooKeeper servers or KRaft controllers stand still and then go on.
+    PauseQuorumNodes(Nodes),
     /// Action: split one shard in the middle.
     SplitShard { stream: String, shard: u32 },
     /// Action: split the shard that was written most in the last minute.
@@ -71,7 +100,7 @@ pub enum Happening {
     /// Action: start more workers.
     AddWorkers { consumer: String, workers: u32 },
     /// Action: stop workers cleanly; with `for`, replacements start after it.
-    StopWorkers { consumer: String, workers: u32 },
+    StopWorkers(Workers),
     /// Action: restart workers cleanly one after the other.
     RollingRestart {
         consumer: String,
@@ -80,11 +109,82 @@ pub enum Happening {
         gap: Dur,
     },
     /// Action: controlled shutdown of brokers; with `for`, they start again after it.
-    StopBrokers { cluster: String, brokers: Vec<u32> },
+    StopBrokers(Brokers),
     /// Action: more partitions for a topic.
     AddPartitions { cluster: String, topic: String, total: u32 },
     /// Action: elect leaders for a topic's leaderless partitions, in sync or not.
     ElectUnclean { cluster: String, topic: String },
+}
+
+/// Workers of a consumer: so many, lowest number first, or those named.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workers {
+    /// Consumer.
+    pub consumer: String,
+    /// How many of those that run.
+    #[serde(default)]
+    pub workers: Option<u32>,
+    /// Which.
+    #[serde(default)]
+    pub who: Option<Who>,
+}
+
+/// Brokers of a cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Brokers {
+    /// Cluster.
+    pub cluster: String,
+    /// Their numbers.
+    #[serde(default)]
+    pub brokers: Vec<u32>,
+    /// Or those with a role, or at random.
+    #[serde(default)]
+    pub who: Option<Who>,
+}
+
+/// ZooKeeper servers or KRaft controllers of a cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nodes {
+    /// Cluster.
+    pub cluster: String,
+    /// Their numbers.
+    #[serde(default)]
+    pub nodes: Vec<u32>,
+    /// Or those with a role, or at random.
+    #[serde(default)]
+    pub who: Option<Who>,
+}
+
+/// Which of several processes; roles are looked for when it begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Who {
+    /// By number.
+    Numbers(Vec<u32>),
+    /// So many, at random.
+    Random(u32),
+    /// The leader of the group, of the KCL application, of the quorum.
+    Leader,
+    /// The active controller.
+    Controller,
+    /// The broker that coordinates a group.
+    Coordinator(String),
+    /// The broker that leads a partition of a topic.
+    LeaderOf(String, u32),
+}
+
+/// Processes that something hits, as the file names them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Hit<'s> {
+    /// Workers: (consumer, how many, which).
+    Workers(&'s str, Option<u32>, Option<&'s Who>),
+    /// Brokers: (cluster, numbers, which).
+    Brokers(&'s str, &'s [u32], Option<&'s Who>),
+    /// Nodes of a quorum: likewise.
+    Nodes(&'s str, &'s [u32], Option<&'s Who>),
 }
 
 /// A part of a mitigation.
@@ -114,17 +214,18 @@ impl Happening {
             Self::HotKey { .. }
             | Self::RateFactor { .. }
             | Self::SlowConsumer { .. }
-            | Self::KillWorkers { .. }
-            | Self::PauseWorkers { .. }
+            | Self::KillWorkers(_)
+            | Self::PauseWorkers(_)
             | Self::ThrottleApi { .. }
             | Self::ExpireIterators { .. }
             | Self::LoseAnswers { .. }
             | Self::RestartLoop { .. }
-            | Self::KillBrokers { .. }
-            | Self::PauseBrokers { .. }
+            | Self::KillBrokers(_)
+            | Self::PauseBrokers(_)
             | Self::CutZone { .. }
             | Self::SlowDisks { .. }
-            | Self::KillQuorumNodes { .. } => false,
+            | Self::KillQuorumNodes(_)
+            | Self::PauseQuorumNodes(_) => false,
             Self::SplitShard { .. }
             | Self::SplitHottestShard(_)
             | Self::MergeShards { .. }
@@ -132,9 +233,9 @@ impl Happening {
             | Self::SwitchMode(..)
             | Self::WarmThroughput { .. }
             | Self::AddWorkers { .. }
-            | Self::StopWorkers { .. }
+            | Self::StopWorkers(_)
             | Self::RollingRestart { .. }
-            | Self::StopBrokers { .. }
+            | Self::StopBrokers(_)
             | Self::AddPartitions { .. }
             | Self::ElectUnclean { .. } => true,
         }
@@ -142,7 +243,7 @@ impl Happening {
 
     /// Whether `for` means something: all faults last, and so does a stop.
     pub(crate) fn may_last(&self) -> bool {
-        !self.is_action() || matches!(self, Self::StopWorkers { .. } | Self::StopBrokers { .. })
+        !self.is_action() || matches!(self, Self::StopWorkers(_) | Self::StopBrokers(_))
     }
 
     /// The target, and its step in a path.
@@ -152,12 +253,17 @@ impl Happening {
                 (Target::Producer(producer), Some("producer"))
             }
             Self::SlowConsumer { consumer, .. }
-            | Self::KillWorkers { consumer, .. }
-            | Self::PauseWorkers { consumer, .. }
+            | Self::KillWorkers(Workers { consumer, .. })
+            | Self::PauseWorkers(Workers { consumer, .. })
             | Self::AddWorkers { consumer, .. }
-            | Self::RestartLoop { consumer, .. }
+            | Self::RestartLoop { consumer: Some(consumer), .. }
             | Self::RollingRestart { consumer, .. }
-            | Self::StopWorkers { consumer, .. } => (Target::Consumer(consumer), Some("consumer")),
+            | Self::StopWorkers(Workers { consumer, .. }) => {
+                (Target::Consumer(consumer), Some("consumer"))
+            }
+            Self::RestartLoop { consumer: None, cluster, .. } => {
+                (Target::Cluster(cluster.as_deref().unwrap_or_default()), Some("cluster"))
+            }
             Self::ThrottleApi { stream, .. }
             | Self::ExpireIterators { stream, .. }
             | Self::LoseAnswers { stream, .. }
@@ -165,17 +271,67 @@ impl Happening {
             | Self::MergeShards { stream, .. }
             | Self::UpdateShardCount { stream, .. }
             | Self::WarmThroughput { stream, .. } => (Target::Stream(stream), Some("stream")),
-            Self::KillBrokers { cluster, .. }
-            | Self::PauseBrokers { cluster, .. }
+            Self::KillBrokers(Brokers { cluster, .. })
+            | Self::PauseBrokers(Brokers { cluster, .. })
+            | Self::StopBrokers(Brokers { cluster, .. })
+            | Self::KillQuorumNodes(Nodes { cluster, .. })
+            | Self::PauseQuorumNodes(Nodes { cluster, .. })
             | Self::CutZone { cluster, .. }
             | Self::SlowDisks { cluster, .. }
-            | Self::KillQuorumNodes { cluster, .. }
-            | Self::StopBrokers { cluster, .. }
             | Self::AddPartitions { cluster, .. }
             | Self::ElectUnclean { cluster, .. } => (Target::Cluster(cluster), Some("cluster")),
             Self::SplitHottestShard(stream) | Self::SwitchMode(stream, _) => {
                 (Target::Stream(stream), None)
             }
         }
+    }
+
+    /// The processes that it hits, where the file chooses them.
+    pub(crate) fn hit(&self) -> Option<Hit<'_>> {
+        Some(match self {
+            Self::KillWorkers(it) | Self::PauseWorkers(it) | Self::StopWorkers(it) => {
+                Hit::Workers(&it.consumer, it.workers, it.who.as_ref())
+            }
+            Self::KillBrokers(it) | Self::PauseBrokers(it) | Self::StopBrokers(it) => {
+                Hit::Brokers(&it.cluster, &it.brokers, it.who.as_ref())
+            }
+            Self::KillQuorumNodes(it) | Self::PauseQuorumNodes(it) => {
+                Hit::Nodes(&it.cluster, &it.nodes, it.who.as_ref())
+            }
+            Self::SlowDisks { cluster, brokers, who, .. } => {
+                Hit::Brokers(cluster, brokers, who.as_ref())
+            }
+            Self::SlowConsumer { consumer, who: Some(who), .. } => {
+                Hit::Workers(consumer, None, Some(who))
+            }
+            Self::RestartLoop { consumer: Some(consumer), workers, who, .. } => {
+                Hit::Workers(consumer, *workers, who.as_ref())
+            }
+            Self::RestartLoop { cluster: Some(cluster), brokers, nodes, who, .. } => {
+                if nodes.is_empty() {
+                    Hit::Brokers(cluster, brokers, who.as_ref())
+                } else {
+                    Hit::Nodes(cluster, nodes, who.as_ref())
+                }
+            }
+            Self::RestartLoop { consumer: None, cluster: None, .. }
+            | Self::SlowConsumer { who: None, .. }
+            | Self::HotKey { .. }
+            | Self::RateFactor { .. }
+            | Self::ThrottleApi { .. }
+            | Self::ExpireIterators { .. }
+            | Self::LoseAnswers { .. }
+            | Self::CutZone { .. }
+            | Self::SplitShard { .. }
+            | Self::SplitHottestShard(_)
+            | Self::MergeShards { .. }
+            | Self::UpdateShardCount { .. }
+            | Self::SwitchMode(..)
+            | Self::WarmThroughput { .. }
+            | Self::AddWorkers { .. }
+            | Self::RollingRestart { .. }
+            | Self::AddPartitions { .. }
+            | Self::ElectUnclean { .. } => return None,
+        })
     }
 }
