@@ -40,10 +40,10 @@ fn on_demand(rule: OnDemandRule, ceiling: u64) -> Stream {
     }))
 }
 
-/// A quarter of the hash space (N-V-2).
+/// A quarter of the hash space (N-W-3).
 const QUARTER: u128 = 1 << 126;
 
-/// N-V-5, N-C-3, N-C-4: the parent closes, its halves open where it was, both with it as their only
+/// N-C-3, N-C-4: the parent closes, its halves open where it was, both with it as their only
 /// parent.
 #[test]
 fn a_split_opens_two_halves_of_the_parent_in_its_place() {
