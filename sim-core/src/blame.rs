@@ -240,6 +240,53 @@ mod tests {
         assert_eq!(wait(Cause::PollGap), 0);
     }
 
+    /// Of two changes at one instant the first has no extent; from a change on, its cause runs.
+    #[test]
+    fn the_last_cause_of_an_instant_is_the_one_that_runs_from_then_on() {
+        let mut place = PlaceClock::new(Cause::PollGap);
+        place.set(SimTime(10), Cause::Capacity);
+        place.set(SimTime(10), Cause::OwnerDead);
+        assert_eq!(place.cause(), Cause::OwnerDead);
+        let exit = place.read(SimTime(25));
+        let entry = place.read_entry(SimTime(4));
+        let wait = |cause: Cause| exit[cause as usize] - entry[cause as usize];
+        let waits = [Cause::PollGap, Cause::Capacity, Cause::OwnerDead].map(wait);
+        assert_eq!(waits, [6, 0, 15]);
+    }
+
+    /// Each name belongs to the cause at its place, in the order in which a record can meet them.
+    #[test]
+    fn every_cause_stands_at_its_own_place() {
+        for (place, (cause, name)) in CAUSES.iter().enumerate() {
+            assert_eq!(*cause as usize, place, "{name}");
+            let words = format!("{cause:?}").replace('_', "").to_lowercase();
+            assert_eq!(words, name.replace('_', ""));
+        }
+    }
+
+    /// s: three records waited 2 in common for a poll and together 3 in service, 9 in all; the
+    /// longest of them 4. A shorter one that comes later leaves the longest alone.
+    #[test]
+    fn the_book_keeps_the_longest_delivery_and_the_sum_of_all() {
+        const S: u64 = NANOS_PER_SEC;
+        let mut common = [0; CAUSES.len()];
+        common[Cause::PollGap as usize] = 2 * S;
+        let mut own = [0; CAUSES.len()];
+        own[Cause::Service as usize] = 3 * S;
+        let mut longest = common;
+        longest[Cause::Service as usize] = 2 * S;
+        let mut book = BlameBook::default();
+        book.set_longest(4 * S, longest);
+        book.add(3, &common, &own, u128::from(9 * S));
+        assert!(!book.is_longest(4 * S) && book.is_longest(4 * S + 1));
+        let map = |poll_gap, service| {
+            BTreeMap::from([("poll_gap".to_owned(), poll_gap), ("service".to_owned(), service)])
+        };
+        assert_eq!(book.longest(), map(2.0, 2.0));
+        assert_eq!(book.total(), map(6.0, 3.0));
+        book.audit();
+    }
+
     #[test]
     fn entries_before_and_after_a_change_differ_by_the_time_between_them() {
         let mut place = PlaceClock::new(Cause::PollGap);

@@ -230,3 +230,106 @@ impl Ledger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten records of 100 bytes, of which four are throttled at first and two of these again.
+    fn sent_three_times() -> Ledger {
+        let mut ledger = Ledger::new(1, 2);
+        ledger.offer(0, 10, 1_000);
+        for (attempts, throttled) in [(10, 4), (4, 2), (2, 0)] {
+            ledger.judge(0, attempts, throttled);
+            let stored = attempts - throttled;
+            ledger.append(0, &[0, 1], stored, false);
+            ledger.accept(0, stored, stored * 100);
+        }
+        ledger
+    }
+
+    /// 10 + 4 + 2 attempts, of which 4 + 2 were refused; each record is accepted once.
+    #[test]
+    fn an_attempt_counts_once_each_time_it_is_judged_and_a_record_once() {
+        let book = sent_three_times().producers[0];
+        assert_eq!((book.attempts, book.throttled), (16, 6));
+        assert_eq!((book.offered, book.stored, book.accepted, book.refused), (10, 10, 10, 0));
+        assert_eq!((book.offered_bytes, book.accepted_bytes, book.in_flight()), (1_000, 1_000, 0));
+    }
+
+    /// What is stored is unread to each consumer of the stream until it reads it.
+    #[test]
+    fn each_consumer_has_its_own_unread() {
+        let mut ledger = sent_three_times();
+        ledger.deliver(0, 7, 700);
+        let unread = |ledger: &Ledger| [0, 1].map(|it: usize| ledger.consumers[it].unread());
+        assert_eq!(unread(&ledger), [3, 10]);
+        assert_eq!((ledger.consumers[0].delivered, ledger.consumers[0].delivered_bytes), (7, 700));
+        // Retention takes them from one consumer and not from the other; a repeat from neither.
+        ledger.expire(0, 2);
+        ledger.redeliver(0, 5, false);
+        assert_eq!(unread(&ledger), [1, 10]);
+        let book = ledger.consumers[0];
+        assert_eq!((book.lost, book.expired, book.lost_with_log), (2, 2, 0));
+        assert_eq!((book.delivered, book.redelivered, book.effects_duplicated), (7, 5, 5));
+    }
+
+    #[test]
+    fn a_repeat_at_an_idempotent_sink_has_no_effect() {
+        let mut ledger = sent_three_times();
+        ledger.deliver(1, 10, 1_000);
+        ledger.redeliver(1, 4, true);
+        let book = ledger.consumers[1];
+        assert_eq!((book.delivered, book.redelivered, book.effects_duplicated), (10, 4, 0));
+    }
+
+    /// N-W-10: stored once more, a record is neither stored twice nor unread twice.
+    #[test]
+    fn a_second_copy_is_no_second_record() {
+        let mut ledger = sent_three_times();
+        ledger.append(0, &[0, 1], 3, true);
+        assert_eq!((ledger.producers[0].stored, ledger.producers[0].copies), (10, 3));
+        assert_eq!(ledger.consumers[0].unread(), 10);
+    }
+
+    /// Given up: refused if no copy is stored, else unconfirmed (D-17); neither is in flight.
+    #[test]
+    fn what_is_given_up_is_refused_unless_it_is_stored() {
+        let mut ledger = Ledger::new(1, 0);
+        ledger.offer(0, 10, 1_000);
+        ledger.append(0, &[], 3, false);
+        ledger.give_up(0, 2, false);
+        ledger.give_up(0, 3, true);
+        let book = ledger.producers[0];
+        assert_eq!((book.refused, book.unconfirmed, book.in_flight()), (2, 3, 5));
+        // Refused, and stored after all.
+        ledger.regret(0, 2);
+        let book = ledger.producers[0];
+        assert_eq!((book.refused, book.unconfirmed), (0, 5));
+    }
+
+    /// Skipped, expired or gone with the log: lost to the consumer, and told apart.
+    #[test]
+    fn losses_of_a_consumer_are_told_apart() {
+        let mut ledger = sent_three_times();
+        ledger.skip(0, 1);
+        ledger.expire(0, 2);
+        ledger.lose(0, 3);
+        let book = ledger.consumers[0];
+        assert_eq!((book.lost, book.expired, book.lost_with_log, book.unread()), (6, 2, 3, 4));
+    }
+
+    #[test]
+    #[should_panic(expected = "holds other records")]
+    fn the_audit_finds_a_record_that_no_client_holds() {
+        let mut ledger = sent_three_times();
+        ledger.offer(0, 1, 100);
+        ledger.audit(&[0], &[10, 10]);
+    }
+
+    #[test]
+    #[should_panic(expected = "has other unread")]
+    fn the_audit_finds_an_unread_record_that_is_in_no_log() {
+        sent_three_times().audit(&[0], &[10, 9]);
+    }
+}

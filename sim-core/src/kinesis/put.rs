@@ -103,3 +103,69 @@ fn share(whole: u32, part: u32, of: u32) -> u32 {
     let share = u64::from(whole) * u64::from(part) / u64::from(of);
     u32::try_from(share).expect("a share is no larger than the whole")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::KeyClass;
+
+    /// Ten Kinesis records of 100 bytes, of two batches.
+    fn item() -> PutItem {
+        let batch = |first_seq, count: u32| Batch {
+            offered_at: SimTime::ZERO,
+            first_sent_at: SimTime::ZERO,
+            first_seq,
+            backlog_ns: 0,
+            count,
+            bytes: count * 100,
+            class: KeyClass(0),
+            partition: 0,
+            flow: FlowId(0),
+            stride: 1,
+            failures: 0,
+            already_stored: false,
+        };
+        PutItem {
+            wire_records: 10,
+            wire_bytes: 1_000,
+            users: 10,
+            batches: vec![batch(0, 6), batch(6, 4)],
+            ..PutItem::default()
+        }
+    }
+
+    /// (Kinesis records, bytes, application records) admitted, and what stays.
+    fn admit(records: u64, bytes: u64) -> [(u32, u64, u32); 2] {
+        let (mut item, mut stored) = (item(), Vec::new());
+        let admission = item.admit(records, bytes, &mut stored);
+        let users = stored.iter().map(|batch| batch.count).sum();
+        let held: u32 = item.batches.iter().map(|batch| batch.count).sum();
+        assert_eq!(held, item.users, "what failed is still there");
+        [
+            (admission.wire_records, admission.wire_bytes, users),
+            (item.wire_records, item.wire_bytes, item.users),
+        ]
+    }
+
+    /// N-W-5: a record takes both budgets or neither, so the smaller one decides.
+    #[test]
+    fn the_smaller_of_both_budgets_decides_how_much_is_admitted() {
+        assert_eq!(admit(4, 5_000), [(4, 400, 4), (6, 600, 6)]);
+        // 3.5 records of 100 bytes are three.
+        assert_eq!(admit(50, 350), [(3, 300, 3), (7, 700, 7)]);
+        assert_eq!(admit(10, 1_000), [(10, 1_000, 10), (0, 0, 0)]);
+        assert_eq!(admit(0, 5_000), [(0, 0, 0), (10, 1_000, 10)]);
+        assert_eq!(admit(50, 99), [(0, 0, 0), (10, 1_000, 10)]);
+    }
+
+    /// N-KPL-7: an aggregate is one record of the budget with all that is in it, or nothing.
+    #[test]
+    fn an_aggregate_is_admitted_as_a_whole_for_one_record() {
+        let (mut aggregate, mut stored) = (item(), Vec::new());
+        (aggregate.wire_records, aggregate.aggregated) = (1, true);
+        assert_eq!(aggregate.admit(1, 999, &mut stored).wire_records, 0);
+        assert_eq!((aggregate.users, stored.len()), (10, 0));
+        assert_eq!(aggregate.admit(1, 1_000, &mut stored).wire_records, 1);
+        assert_eq!((aggregate.users, stored.len()), (0, 2));
+    }
+}

@@ -292,6 +292,77 @@ mod tests {
         }
     }
 
+    /// N-W-4, N-W-5: 1,000 records and 1 MiB, each budget by itself.
+    #[test]
+    fn a_rested_shard_takes_a_thousand_records_and_a_mib() {
+        assert_eq!(shard().write_budget(at_ms(0), 1_000, 1 << 20), (1_000, 1 << 20));
+        assert_eq!(shard().write_budget(at_ms(0), 1_001, 2_002), (1_000, 2_002));
+        assert_eq!(shard().write_budget(at_ms(0), 2, (1 << 20) + 1), (2, 1 << 20));
+    }
+
+    /// Records are charged to the records, bytes to the bytes: 600 of 10 bytes leave 400 records and
+    /// 1,048,576 - 6,000 bytes. Asking alone costs nothing.
+    #[test]
+    fn an_admitted_write_is_charged_to_both_budgets() {
+        let mut shard = shard();
+        shard.write_budget(at_ms(0), 600, 6_000);
+        shard.charge_write(at_ms(0), 600, 6_000);
+        for _ in 0..2 {
+            assert_eq!(shard.write_budget(at_ms(0), 5_000, 5 << 20), (400, 1_042_576));
+        }
+        assert_eq!(shard.written_last_minute(at_ms(0)), (600, 6_000));
+    }
+
+    /// An empty shard has one record and 1,048.576 bytes after a millisecond, half of everything after
+    /// 500, and never more than a second's worth. With a deep bucket (N-W-5) the bytes go on to 10 MiB.
+    #[test]
+    fn write_budgets_refill_at_a_thousand_records_and_a_mib_per_second() {
+        for (burst, after_a_minute) in [(1 << 20, 1 << 20), (10 << 20, 10 << 20)] {
+            let whole = HashRange { start: 0, end: u128::MAX };
+            let mut shard = Shard::new(whole, [None; 2], burst, SimTime::ZERO);
+            shard.write_budget(at_ms(0), 1_000, burst);
+            shard.charge_write(at_ms(0), 1_000, burst);
+            let mut budget = |ms| shard.write_budget(at_ms(ms), 1 << 40, 1 << 40);
+            assert_eq!(budget(0), (0, 0));
+            assert_eq!(budget(1), (1, 1_048));
+            assert_eq!(budget(500), (500, 524_288));
+            assert_eq!(budget(1_000), (1_000, 1 << 20));
+            assert_eq!(budget(60_000), (1_000, after_a_minute));
+        }
+    }
+
+    /// One byte more than 2 MiB is more than the bucket holds: it blocks for its own time, just over
+    /// a second.
+    #[test]
+    fn a_response_of_one_byte_over_two_mib_blocks_the_shard() {
+        let mut shard = shard();
+        shard.begin_read(at_ms(1_000)).unwrap();
+        shard.charge_read(at_ms(1_000), (2 << 20) + 1);
+        assert!(shard.begin_read(at_ms(2_000)).is_err());
+        shard.begin_read(at_ms(2_001)).unwrap();
+    }
+
+    /// 1.5 and 1 MiB at once are half a MiB more than the bucket holds, which takes 250 ms.
+    #[test]
+    fn small_responses_share_two_mib_and_then_block_for_the_rest() {
+        let mut shard = shard();
+        for kib in [1_536, 1_024] {
+            shard.begin_read(at_ms(1_000)).unwrap();
+            shard.charge_read(at_ms(1_000), kib << 10);
+        }
+        let until = at_ms(1_250);
+        assert_eq!(shard.begin_read(until), Err(ReadRefused { until }));
+        shard.begin_read(SimTime(until.0 + 1)).unwrap();
+    }
+
+    /// Five calls a second, however long they last: in the ten seconds after the first five, fifty.
+    #[test]
+    fn calls_come_back_at_five_a_second() {
+        let mut shard = shard();
+        let taken = (0..=10_000).filter(|ms| shard.begin_read(at_ms(*ms)).is_ok()).count();
+        assert_eq!(taken, 5 + 50);
+    }
+
     #[test]
     fn the_window_forgets_after_a_minute() {
         let mut shard = shard();

@@ -409,3 +409,6 @@ impl Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

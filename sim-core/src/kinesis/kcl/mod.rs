@@ -568,3 +568,6 @@ impl crate::engine::Schedule<coordination::Event> for Lift<'_, '_> {
         self.ctx.at(at, Event::Leases(event));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -222,6 +222,55 @@ fn a_failed_record_comes_back_every_70_ms_until_it_expires() {
     assert_eq!(kpl.refused(), 1);
 }
 
+/// RecordTtl (N-KPL-5): a record that is refused when it is a second old, at a TTL of a second, fails;
+/// a millisecond before it comes back.
+#[test]
+fn a_record_that_is_refused_at_its_ttl_fails_at_once() {
+    for (refused_ms, refused) in [(999, 0), (1_000, 1)] {
+        let mut kpl = bench(|config| config.record_ttl = SimDuration::from_secs(1));
+        kpl.offer(0, 1, 100);
+        kpl.run_until(refused_ms);
+        kpl.refuse();
+        assert_eq!(kpl.refused(), refused, "at {refused_ms}");
+    }
+}
+
+/// RateLimit (N-KPL-4): of 5,000 one-record aggregates 1,000 pass at once and then that many per cent
+/// of 1,000 a second; by 1 s 1,500, 2,000, 2,500 and 4,000 have.
+#[test]
+fn the_rate_limit_is_a_share_of_what_a_shard_takes() {
+    for (percent, passed) in [(50, 1_500), (100, 2_000), (150, 2_500), (300, 4_000_u32)] {
+        let mut kpl = bench(|config| {
+            one_record_aggregates(config);
+            config.rate_limit = percent;
+        });
+        kpl.offer(0, 5_000, 10);
+        // 20 ms in the collector, and no later drain.
+        kpl.run_until(1_020);
+        let users = kpl.users();
+        // A drain of 25 ms may not have left the collector yet.
+        let drain = percent * 10 / 40 + 1;
+        assert!(users <= passed && passed <= users + drain, "{users} at {percent} %");
+    }
+}
+
+/// The same for bytes: 100 records of 200,000 bytes, 52 of them in the burst of 10 MiB. By 2 s
+/// another 2 MiB at 100 % have passed, 10 records, and 6 MiB at 300 %, 31 records.
+#[test]
+fn the_rate_limit_is_a_share_of_the_bytes_that_a_shard_takes() {
+    for (percent, passed) in [(100, 62), (300, 83)] {
+        let mut kpl = bench(|config| {
+            one_record_aggregates(config);
+            config.rate_limit = percent;
+        });
+        kpl.offer(0, 100, 200_000);
+        kpl.run_until(2_020);
+        let users = kpl.users();
+        // Of the last drain or two one record may still be in the collector.
+        assert!(users <= passed && passed <= users + 1, "{users} at {percent} %");
+    }
+}
+
 /// The negative: what is stored does not come back.
 #[test]
 fn a_stored_record_is_sent_once() {
