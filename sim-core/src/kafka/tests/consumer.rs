@@ -190,6 +190,48 @@ fn what_is_revoked_in_an_orderly_way_is_committed() {
     }
 }
 
+/// The member has four of ten records in hand, of a second each, when a second one joins: it revokes
+/// its partitions when it polls next, with six fetched and not processed. They are not committed:
+/// each is processed once, by whoever has the partition then.
+#[test]
+fn what_is_fetched_and_not_processed_is_not_committed_at_a_revocation() {
+    let mut setup = single(2);
+    setup.producer(0).linger = ms(5);
+    let group = setup.group("billing", 1);
+    group.max_poll_records = 4;
+    group.service = service(1_000);
+    let mut bench = Bench::new(&setup);
+    for partition in [0, 1] {
+        offer_singly(&mut bench, partition, 10);
+    }
+    bench.run_to(20);
+    bench.act(|cluster, at| cluster.add_members(0, 1, at));
+    bench.run_to(4_020);
+    assert_eq!(bench.ledger.consumers[0].delivered, 4);
+    bench.run_to(80_000);
+    assert_ne!(owner(&bench, 0), owner(&bench, 1));
+    let book = bench.ledger.consumers[0];
+    assert_eq!((book.delivered, book.redelivered, book.lost), (20, 0, 0));
+}
+
+/// A member that closes with a poll of ten records in hand, three of them processed, commits three;
+/// the other one gets the rest.
+#[test]
+fn a_close_in_the_middle_of_a_poll_commits_what_is_processed() {
+    let mut setup = single(1);
+    setup.producer(0).linger = ms(5);
+    setup.group("billing", 2).service = service(100);
+    let mut bench = Bench::new(&setup);
+    offer_singly(&mut bench, 0, 10);
+    bench.run_to(366);
+    let member = owner(&bench, 0);
+    bench.act(|cluster, at| cluster.stop_member(0, member, at));
+    assert_eq!((committed(&bench, 0), bench.ledger.consumers[0].delivered), (3, 3));
+    bench.run_to(80_000);
+    let book = bench.ledger.consumers[0];
+    assert_eq!((book.delivered, book.redelivered, book.lost), (10, 0, 0));
+}
+
 /// K-OFF-1: close() commits, a crash does not: the ten records of one of two members, processed and
 /// never committed by the interval, are processed again after the crash only.
 #[test]
