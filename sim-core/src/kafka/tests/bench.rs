@@ -219,6 +219,8 @@ pub(super) struct Bench {
     pub(super) ledger: Ledger,
     pub(super) now: SimTime,
     queue: EventQueue<Event>,
+    /// Events so far at this instant.
+    still: u32,
     /// With the instant of each entry: (kind, subject, detail).
     pub(super) journal: Vec<(SimTime, &'static str, String, String)>,
     /// Records so far, by flow and partition.
@@ -249,6 +251,7 @@ impl Bench {
             ledger: Ledger::new(setup.producers.len(), setup.groups.len()),
             now: SimTime::ZERO,
             queue: EventQueue::new(),
+            still: 0,
             journal: Vec::new(),
             offered: std::collections::BTreeMap::new(),
         };
@@ -277,6 +280,8 @@ impl Bench {
             return false;
         }
         let next = self.queue.pop().unwrap();
+        self.still = if next.at == self.now { self.still + 1 } else { 0 };
+        assert!(self.still < 10_000, "time stands still at {:?}: {:?}", self.now, next.event);
         self.now = next.at;
         self.act(|cluster, at| cluster.handle(next.event, at));
         true
