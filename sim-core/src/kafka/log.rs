@@ -390,3 +390,6 @@ impl Log {
 fn place(n: u64) -> usize {
     usize::try_from(n).expect("a place within memory")
 }
+
+#[cfg(test)]
+mod tests;

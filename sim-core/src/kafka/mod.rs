@@ -446,3 +446,6 @@ impl crate::engine::Schedule<controller::Event> for Lift<'_, '_> {
         self.ctx.at(at, Event::Controller(event));
     }
 }
+
+#[cfg(test)]
+mod tests;
