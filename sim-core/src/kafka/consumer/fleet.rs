@@ -146,12 +146,6 @@ impl Cluster {
         self.groups[group].slow_ppm = ppm;
     }
 
-    /// How many members a group has had.
-    #[must_use]
-    pub fn member_count(&self, group: usize) -> u32 {
-        u32::try_from(self.groups[group].members.len()).expect("fewer than 2^32 members")
-    }
-
     fn is_running(&mut self, group: usize, member: MemberId) -> bool {
         self.groups[group].members.get(member.0 as usize).is_some_and(|it| it.running)
     }
