@@ -130,7 +130,7 @@ fn unused(files: &[(String, String)], of: &str) -> Vec<String> {
         for (name, is_type) in public_items(&codes[own]) {
             let mut others = used.iter().enumerate().filter(|(index, _)| *index != own);
             let is_used = others.any(|(_, words)| words.contains(name));
-            if !is_used && !(is_type && is_in_a_signature(&codes[own], name)) {
+            if !(is_used || is_type && is_in_a_signature(&codes[own], name)) {
                 found.push(format!("{file}: {name}"));
             }
         }
