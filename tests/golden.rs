@@ -1,4 +1,6 @@
-//! Goldens: each shipped scenario as one short text of what a person would check.
+//! Goldens: each shipped scenario as one short text of what a person would check: the story of each
+//! run, what became of each member's records, what each consumer's deliveries waited for, and a
+//! digest of all series, which moves with any point of them.
 //!
 //! `UPDATE_GOLDENS=1 cargo test golden` rewrites them; the difference is the review. A golden
 //! moves only in a commit that says why.
@@ -12,7 +14,8 @@ use std::path::PathBuf;
 
 use rayon::prelude::*;
 use scenarios::{Bound, Loaded, Outcome, SHIPPED, Shipped, Verdict};
-use sim_core::result::{RunResult, Value};
+use sha2::{Digest as _, Sha256};
+use sim_core::result::{RunResult, Series, Summary, Value};
 
 /// What a person would check, in the order of the story.
 const METRICS: [&str; 21] = [
@@ -77,12 +80,63 @@ fn text(loaded: &Loaded, results: &[RunResult], outcomes: &[Outcome]) -> String 
                 let _ = writeln!(text, "  {metric} {}", number(*value));
             }
         }
+        members(&mut text, run);
+        blame(&mut text, run);
+        let _ = writeln!(text, "  series {}, digest {}", run.series.len(), digest(&run.series));
     }
     text.push_str("\nexpectations\n");
     for outcome in outcomes {
         let _ = writeln!(text, "  {}", judged(outcome));
     }
     text
+}
+
+/// A line for each member: its counts, those that are zero left out.
+fn members(text: &mut String, run: &RunResult) {
+    let kinds =
+        [("producers", &run.producers), ("systems", &run.systems), ("consumers", &run.consumers)];
+    for (kind, of_kind) in kinds {
+        for (name, summary) in of_kind {
+            let _ = writeln!(text, "  {kind}.{name}:{}", counts(summary));
+        }
+    }
+}
+
+fn counts(summary: &Summary) -> String {
+    let count = |(metric, value): (&String, &Value)| match value {
+        Value::Count(count) if *count > 0 => Some(format!(" {metric} {count}")),
+        Value::Count(_) | Value::Number(_) | Value::Never => None,
+    };
+    summary.iter().filter_map(count).collect::<Vec<_>>().join(",")
+}
+
+/// What each consumer's deliveries waited for: a line for each cause, with the seconds of the
+/// longest delivery and the record-seconds of all.
+fn blame(text: &mut String, run: &RunResult) {
+    for (name, total) in &run.blame_total {
+        let longest = &run.blame[name];
+        let causes: BTreeSet<&String> = total.keys().chain(longest.keys()).collect();
+        for cause in causes {
+            let of = |map: &sim_core::result::BlameMap| map.get(cause).copied().unwrap_or(0.0);
+            let (longest, total) = (of(longest), of(total));
+            let _ = writeln!(text, "  blame.{name} {cause}: longest {longest:.6}, all {total:.6}");
+        }
+    }
+}
+
+/// Of the names of the series and of all their points, to the last bit.
+fn digest(series: &[Series]) -> String {
+    let mut hash = Sha256::new();
+    for one in series {
+        hash.update(&one.name);
+        hash.update([0]);
+        for point in &one.points {
+            for value in [point.value, point.min, point.max] {
+                hash.update(value.to_bits().to_le_bytes());
+            }
+        }
+    }
+    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Six digits after the point: more than anybody checks, and less than all of a float's.

@@ -162,6 +162,80 @@ fn crates_around_sim_core_see_only_their_part_of_it() {
     }
 }
 
+/// A text without its comments.
+fn code(text: &str) -> String {
+    let lines = text.lines().map(|line| line.split("//").next().unwrap_or(line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The words of a code, each with whether a keyword before it says that it is defined there.
+fn words(code: &str) -> impl Iterator<Item = (&str, bool)> {
+    let is_outside = |c: char| !c.is_alphanumeric() && c != '_';
+    let words = code.split(is_outside).filter(|word| !word.is_empty());
+    words.scan("", |last, word| {
+        let before = std::mem::replace(last, word);
+        Some((word, ["fn", "struct", "enum", "const", "type"].contains(&before)))
+    })
+}
+
+/// Names of the `pub` items that a code defines, and whether each is a type.
+fn public_items<'c>(code: &'c str) -> Vec<(&'c str, bool)> {
+    let after_pub = code.lines().filter_map(|line| line.trim_start().strip_prefix("pub "));
+    let item = |rest: &'c str| {
+        // The third word is the name of a `const fn`.
+        let (name, _) = words(rest).take(3).find(|(word, defines)| *defines && *word != "fn")?;
+        Some((name, ["struct ", "enum ", "type "].iter().any(|it| rest.starts_with(it))))
+    };
+    after_pub.filter_map(item).collect()
+}
+
+/// Whether a `pub` function or field of the code has a type of this name in its signature.
+fn is_in_a_signature(code: &str, name: &str) -> bool {
+    code.split("pub ").skip(1).any(|rest| {
+        let is_function = rest.starts_with("fn ") || rest.starts_with("const fn ");
+        let is_field = rest.split('\n').next().is_some_and(|line| line.contains(": "));
+        let end = if is_function { ['{', ';'] } else { ['\n', '='] };
+        let signature = rest.split(end).next().unwrap_or(rest);
+        (is_function || is_field) && words(signature).any(|(word, _)| word == name)
+    })
+}
+
+/// The public items of some files that no other one of all files uses.
+fn unused(files: &[(String, String)], of: &str) -> Vec<String> {
+    let codes: Vec<String> = files.iter().map(|(_, text)| code(text)).collect();
+    let uses = |code| words(code).filter(|(_, defines)| !defines).map(|(word, _)| word).collect();
+    let used: Vec<BTreeSet<&str>> = codes.iter().map(|code| uses(code)).collect();
+    let mut found = Vec::new();
+    for (own, (file, _)) in files.iter().enumerate().filter(|(_, it)| it.0.starts_with(of)) {
+        for (name, is_type) in public_items(&codes[own]) {
+            let mut others = used.iter().enumerate().filter(|(index, _)| *index != own);
+            let is_used = others.any(|(_, words)| words.contains(name));
+            if !(is_used || is_type && is_in_a_signature(&codes[own], name)) {
+                found.push(format!("{file}: {name}"));
+            }
+        }
+    }
+    found
+}
+
+/// By the word alone: a method whose name another file uses for something else passes.
+#[test]
+fn every_public_item_of_sim_core_is_used_outside_its_file() {
+    let found = unused(&files(&[".rs"]), "sim-core/src/");
+    assert!(found.is_empty(), "remove, or make private: {found:#?}");
+}
+
+#[test]
+fn a_public_item_that_nobody_uses_is_found() {
+    let file = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    let library = "pub struct Seen;\npub struct Returned;\npub struct Hidden;
+        pub const fn idle() {}\n pub const LIMIT: u8 = 1;\npub fn get(
+            it: Seen,\n) -> Returned {}\n pub field: Hide,\npub fn own() { idle(); Hidden }";
+    let user = "get(Seen) // idle LIMIT\n fn own() {}";
+    let found = unused(&[file("a/lib.rs", library), file("b/main.rs", user)], "a/");
+    assert_eq!(found, ["Hidden", "idle", "LIMIT", "own"].map(|it| format!("a/lib.rs: {it}")));
+}
+
 #[test]
 fn files_have_a_header_and_stay_short() {
     for (name, text) in files(&[".rs"]) {

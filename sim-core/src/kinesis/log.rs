@@ -149,12 +149,6 @@ impl Log {
             .map_or(Detour::default(), |index| self.detours[index].1)
     }
 
-    /// Number of the extent after the last.
-    #[must_use]
-    pub fn end_extent(&self) -> u64 {
-        self.dropped_extents + self.extents.len() as u64
-    }
-
     /// Number of the first extent kept.
     #[must_use]
     pub fn start_extent(&self) -> u64 {

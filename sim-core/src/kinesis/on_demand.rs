@@ -17,9 +17,9 @@ use crate::config::OnDemandConfig;
 /// Bytes per second that one on-demand shard stands for (D-23).
 pub const BYTES_PER_SHARD: u64 = 1_000_000;
 /// Mean bytes per second over a minute beyond which a shard splits (D-23).
-pub const SPLIT_TRIGGER: u64 = 500_000;
+const SPLIT_TRIGGER: u64 = 500_000;
 /// A new on-demand stream's capacity, bytes per second (N-C-6).
-pub const LEAST_CAPACITY: u64 = 4_000_000;
+const LEAST_CAPACITY: u64 = 4_000_000;
 
 /// The write capacity that the documented rule promises for a peak, bytes per second (N-C-6).
 #[must_use]

@@ -47,10 +47,4 @@ impl Latency {
         self.histogram.add(&other.histogram).expect("equal bounds");
         self.longest = self.longest.max(other.longest);
     }
-
-    /// Mean in seconds; zero without records.
-    #[must_use]
-    pub fn mean_s(&self) -> f64 {
-        self.histogram.mean() / 1e6
-    }
 }

@@ -12,7 +12,7 @@ use crate::config::{Arrivals, Destination, KeyDistribution, ProducerConfig};
 use crate::engine::dist::{AliasTable, binomial, poisson};
 use crate::engine::{RngStream, Rngs, SimDuration, SimTime};
 use crate::flow::{Batch, FlowId, KeyClass, NO_PARTITION};
-use crate::hash::{HashRange, hash_key, murmur2};
+use crate::hash::{HashRange, hash_key, kafka_hash};
 
 use keys::{KeySpace, Routes};
 use rate::{Factor, Rate};
@@ -398,11 +398,6 @@ fn salted_hashes(key: &str, salt: u16, hash: fn(&str) -> u128) -> Vec<u128> {
         return vec![hash(key)];
     }
     (0..salt).map(|i| hash(&format!("{key}#{i}"))).collect()
-}
-
-/// What Kafka takes modulo the number of partitions (K-PRT-1).
-fn kafka_hash(key: &str) -> u128 {
-    u128::from(murmur2(key.as_bytes()) & 0x7fff_ffff)
 }
 
 /// Of `records` records numbered from `first`, those whose number is `turn` modulo `of`.
