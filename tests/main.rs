@@ -11,6 +11,7 @@ mod fork;
 mod golden;
 mod kafka;
 mod kafka_bench;
+mod luck;
 mod published;
 mod published_kafka;
 mod readers;

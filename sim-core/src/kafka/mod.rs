@@ -38,7 +38,7 @@ mod request;
 
 use crate::config::WorldConfig;
 use crate::config::kafka::{ClusterConfig, KafkaProducerConfig};
-use crate::engine::{Ctx, Rngs, SimDuration, SimTime, Slab};
+use crate::engine::{Ctx, RngStream, Rngs, SimDuration, SimTime, Slab};
 use crate::flow::{Batch, FlowId};
 use crate::ledger::Ledger;
 
@@ -245,21 +245,19 @@ impl Cluster {
         self.coordinators.push(self.metadata.topics[offsets_topic][place]);
     }
 
-    /// The client of one flow of the world, for `processes` processes.
+    /// The client of one flow of the world, for `processes` processes; `rng` is its own.
     pub fn add_producer(
         &mut self,
         (flow, producer, topic): (FlowId, usize, usize),
         config: &KafkaProducerConfig,
         processes: u32,
-        rngs: &Rngs,
-        name: &str,
+        rng: RngStream,
     ) {
         let place = usize::from(flow.0);
         if self.place_of.len() <= place {
             self.place_of.resize(place + 1, usize::MAX);
         }
         self.place_of[place] = self.producers.len();
-        let rng = rngs.stream(&format!("producer/{name}/client/{}", flow.0));
         let partitions = &self.metadata.topics[topic];
         let mut client = Producer::new(
             flow,
@@ -280,8 +278,6 @@ impl Cluster {
 
     /// Schedules what happens by itself.
     pub fn start(&mut self, rngs: &Rngs, at: &mut At<'_, '_>) {
-        let mut phases = rngs.stream(&format!("kafka/{}/phases", self.config.name));
-        let mut phase = |period: SimDuration| SimDuration(phases.below(period.0.max(1)));
         let isr = SimDuration(self.config.settings.replica_lag_time_max.0 / 2);
         let retention = self.config.settings.retention_check_interval;
         let expires = self
@@ -291,15 +287,19 @@ impl Cluster {
             .any(|topic| topic.retention.is_some() || topic.retention_bytes.is_some());
         for number in 0..self.brokers.len() {
             let broker = BrokerId(u16::try_from(number).expect("at most 128 brokers"));
-            at.ctx.after(phase(isr), Event::IsrCheck(broker));
+            // Each has phases of its own (D-28): what else there is moves none of them.
+            let name = format!("kafka/{}/broker/{number}/phases", self.config.name);
+            let mut phases = rngs.stream(&name);
+            at.ctx.after(phase(&mut phases, isr), Event::IsrCheck(broker));
             if expires {
-                at.ctx.after(phase(retention), Event::Retention(broker));
+                at.ctx.after(phase(&mut phases, retention), Event::Retention(broker));
             }
         }
         for place in 0..self.producers.len() {
             let number = u16::try_from(place).expect("few flows");
-            let age = self.producers[place].config.metadata_max_age;
-            at.ctx.after(phase(age), Event::MetadataAge(number));
+            let client = &mut self.producers[place];
+            let first = phase(&mut client.rng, client.config.metadata_max_age);
+            at.ctx.after(first, Event::MetadataAge(number));
         }
         for group in 0..self.groups.len() {
             self.with_group(group, at, |it, ctx, changes| it.start(true, ctx, changes));
@@ -414,6 +414,11 @@ impl Cluster {
             self.config.hardware.rtt_across_zones
         }
     }
+}
+
+/// When something periodic happens first.
+fn phase(phases: &mut RngStream, period: SimDuration) -> SimDuration {
+    SimDuration(phases.below(period.0.max(1)))
 }
 
 /// A fetch loop for each ordered pair of brokers and each fetcher.

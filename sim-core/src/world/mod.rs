@@ -79,6 +79,8 @@ struct StreamClient {
     stream: u16,
     client: Client,
     rng: RngStream,
+    /// Whether an injected fault strikes its requests.
+    fault_luck: RngStream,
 }
 
 /// Faults in force on a stream, as shares in millionths.
@@ -113,7 +115,6 @@ pub struct World {
     flows: Vec<Flow>,
     pub(crate) streams: Vec<Stream>,
     faults: Vec<StreamFaults>,
-    fault_luck: Vec<RngStream>,
     pub(crate) usage: Vec<Usage>,
     pub(crate) apps: Vec<App>,
     pub(crate) clusters: Vec<Cluster>,
@@ -166,11 +167,6 @@ impl World {
             producers: Vec::new(),
             flows: Vec::new(),
             faults: vec![StreamFaults::default(); streams.len()],
-            fault_luck: config
-                .streams
-                .iter()
-                .map(|stream| rngs.stream(&format!("stream/{}/faults", stream.name)))
-                .collect(),
             usage: vec![Usage::default(); streams.len()],
             apps: config
                 .consumers
@@ -257,6 +253,9 @@ impl World {
         producer: usize,
         rngs: &Rngs,
     ) -> Home {
+        // By number within its producer: other producers move nobody's luck (D-9).
+        let name = format!("producer/{}/client/{of_producer}", config.name);
+        let rng = rngs.stream(&name);
         let client = match &config.client {
             ClientConfig::Kpl(kpl) => Client::Kpl(Box::new(Kpl::new(kpl, processes))),
             ClientConfig::Sdk(sdk) => Client::Sdk(Box::new(Sdk::new(sdk, processes))),
@@ -265,7 +264,7 @@ impl World {
                     unreachable!("a Kafka producer writes to a topic");
                 };
                 let of_flow = (FlowId(flow), producer, topic);
-                self.clusters[cluster].add_producer(of_flow, kafka, processes, rngs, &config.name);
+                self.clusters[cluster].add_producer(of_flow, kafka, processes, rng);
                 return Home::Cluster(u16::try_from(cluster).expect("few clusters"));
             }
         };
@@ -273,8 +272,8 @@ impl World {
             unreachable!("a Kinesis client writes to a stream");
         };
         let stream = u16::try_from(stream).expect("few streams");
-        let rng = rngs.stream(&format!("producer/{}/client/{of_producer}", config.name));
-        Home::Stream(Box::new(StreamClient { stream, client, rng }))
+        let fault_luck = rngs.stream(&format!("{name}/faults"));
+        Home::Stream(Box::new(StreamClient { stream, client, rng, fault_luck }))
     }
 
     /// Schedules what happens by itself.

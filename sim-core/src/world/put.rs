@@ -9,7 +9,7 @@ use crate::kinesis::ShardIndex;
 use crate::kinesis::client::{Client, ClientCtx};
 use crate::kinesis::put::{PutItem, PutRequest};
 
-use super::{Event, Flow, Home, World};
+use super::{Event, Flow, Home, StreamClient, World};
 
 /// Bytes of a PUT payload unit (N-P-1).
 const PUT_UNIT: u64 = 25_000;
@@ -53,8 +53,8 @@ impl World {
         let mut request = self.requests.remove(id);
         let stream = usize::from(request.stream);
         let faults = self.faults[stream];
-        let refused = self.strikes(stream, faults.throttle_ppm);
-        let unanswered = !refused && self.strikes(stream, faults.lose_answers_ppm);
+        let refused = self.strikes(request.flow, faults.throttle_ppm);
+        let unanswered = !refused && self.strikes(request.flow, faults.lose_answers_ppm);
         let spare = self.item_pool.pop().unwrap_or_default();
         let mut items = std::mem::replace(&mut request.items, spare);
         for item in items.drain(..) {
@@ -262,9 +262,18 @@ impl World {
         }
     }
 
-    /// Whether an injected fault of this share strikes now.
-    fn strikes(&mut self, stream: usize, share_ppm: u32) -> bool {
-        share_ppm > 0 && self.fault_luck[stream].below(1_000_000) < u64::from(share_ppm)
+    /// Whether an injected fault of this share strikes a request of a flow now.
+    fn strikes(&mut self, flow: FlowId, share_ppm: u32) -> bool {
+        let luck = &mut self.stream_client(flow).fault_luck;
+        share_ppm > 0 && luck.below(1_000_000) < u64::from(share_ppm)
+    }
+
+    /// The client of a flow that writes to a stream.
+    fn stream_client(&mut self, flow: FlowId) -> &mut StreamClient {
+        match &mut self.flows[usize::from(flow.0)].home {
+            Home::Stream(client) => client,
+            Home::Cluster(_) => unreachable!("a cluster keeps its clients itself"),
+        }
     }
 
     fn request_timeout(&self, flow: FlowId) -> crate::engine::SimDuration {
