@@ -6,6 +6,7 @@
 mod bench;
 mod cli;
 mod clients;
+mod clumps;
 mod docs;
 mod fork;
 mod golden;

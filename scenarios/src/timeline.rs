@@ -352,3 +352,24 @@ pub(crate) fn greatest_rate_factor(scenario: &Scenario) -> u64 {
     }
     greatest
 }
+
+/// What rate faults multiply a producer by at most, all that overlap together, in millionths: at
+/// least 1,000,000.
+pub(crate) fn greatest_rate_factor_of(scenario: &Scenario, name: &str) -> u128 {
+    let mut factors = Vec::new();
+    for planned in &scenario.timeline {
+        if let Happening::RateFactor { producer, factor, .. } = &planned.what
+            && producer == name
+        {
+            let lasts = planned.lasts.map_or(u64::MAX, |lasts| lasts.0);
+            let until = planned.at.0.saturating_add(lasts);
+            factors.push((planned.at.0, until, u128::from(factor.0.max(1_000_000))));
+        }
+    }
+    // The product is greatest when one of them begins.
+    let together = |at: u64| {
+        let lasting = factors.iter().filter(|(from, until, _)| *from <= at && at < *until);
+        lasting.fold(1_000_000_u128, |product, it| product.saturating_mul(it.2) / 1_000_000)
+    };
+    factors.iter().map(|it| together(it.0)).max().unwrap_or(1_000_000)
+}
