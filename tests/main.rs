@@ -13,6 +13,7 @@ mod golden;
 mod kafka;
 mod kafka_bench;
 mod luck;
+mod outages;
 mod published;
 mod published_kafka;
 mod readers;

@@ -41,6 +41,7 @@ use crate::config::kafka::{ClusterConfig, KafkaProducerConfig};
 use crate::engine::{Ctx, RngStream, Rngs, SimDuration, SimTime, Slab};
 use crate::flow::{Batch, FlowId};
 use crate::ledger::Ledger;
+use crate::metrics::outages::Outages;
 
 use broker::Broker;
 use consumer::Consumers;
@@ -128,6 +129,8 @@ pub struct Cluster {
     producers: Vec<Producer>,
     /// By flow of the world: place in `producers`.
     place_of: Vec<usize>,
+    /// By producer of the ledger: how long it could not write.
+    outages: Vec<Outages>,
     requests: Slab<Request>,
     next_request: u32,
     groups: Vec<Consumers>,
@@ -176,6 +179,7 @@ impl Cluster {
             waiters: Vec::new(),
             producers: Vec::new(),
             place_of: Vec::new(),
+            outages: vec![Outages::default(); world.producers.len()],
             requests: Slab::default(),
             next_request: 0,
             groups: Vec::new(),

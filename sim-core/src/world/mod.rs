@@ -5,6 +5,8 @@ mod observe;
 mod put;
 mod timeline;
 
+use std::collections::BTreeSet;
+
 use crate::config::{ClientConfig, Destination, ProducerConfig, Retrieval, WorldConfig};
 use crate::engine::{Ctx, EventQueue, RngStream, Rngs, Scheduled, SimDuration, SimTime, Slab};
 use crate::flow::{Batch, FlowId};
@@ -19,6 +21,7 @@ use crate::kinesis::sdk::Sdk;
 use crate::kinesis::stream::Stream;
 use crate::ledger::Ledger;
 use crate::metrics::latency::Latency;
+use crate::metrics::outages::Outages;
 use crate::result::EventRecord;
 use crate::workload::Workload;
 
@@ -53,8 +56,8 @@ struct Producer {
     workload: Workload,
     to: Destination,
     latency: Latency,
-    /// Longest from a failed attempt to the next accepted one on its shard.
-    unavailable: SimDuration,
+    /// How long it could not write to a shard; for a topic, its cluster knows.
+    outages: Outages,
 }
 
 /// Where the records of one flow go.
@@ -234,12 +237,11 @@ impl World {
             let home = self.add_client(&config, first_flow + flow, flow, processes, index, rngs);
             self.flows.push(Flow { producer, home });
         }
-        let unavailable = SimDuration::ZERO;
         self.producers.push(Producer {
             workload,
             to: config.to,
             latency: Latency::default(),
-            unavailable,
+            outages: Outages::default(),
         });
     }
 
@@ -470,6 +472,7 @@ impl World {
             for producer in &mut self.producers {
                 if producer.to == Destination::Stream(index) {
                     producer.workload.reroute(routes.clone());
+                    producer.outages.hand_on(&change.closed, &change.opened);
                 }
             }
             for flow in &mut self.flows {
@@ -558,16 +561,36 @@ impl World {
         self.audit();
     }
 
-    /// Latency of what a producer's client was told, and the longest that a shard took nothing.
+    /// Latency of what a producer's client was told, and the longest that a shard or partition took
+    /// nothing of it.
     pub(crate) fn producer_times(&self, index: usize) -> (Latency, SimDuration) {
         let it = &self.producers[index];
+        let end = SimTime(self.config.duration.0);
         match it.to {
-            Destination::Stream(_) => (it.latency.clone(), it.unavailable),
-            Destination::Topic { cluster, .. } => {
-                let end = SimTime(self.config.duration.0);
-                self.clusters[cluster].producer_times(index, end)
+            Destination::Stream(stream) => {
+                let held = self.shards_waited_for(index);
+                let range = |shard: u32| self.streams[stream].shards[shard as usize].range;
+                // What was meant for a shard that has been replaced is for whoever has its range.
+                let waits = |shard| held.iter().any(|&it| range(it).overlaps(range(shard)));
+                (it.latency.clone(), it.outages.longest(end, waits))
+            }
+            Destination::Topic { cluster, .. } => self.clusters[cluster].producer_times(index, end),
+        }
+    }
+
+    /// The shards that records wait for which a producer's clients hold.
+    fn shards_waited_for(&self, producer: usize) -> BTreeSet<u32> {
+        let is_ours = |flow: &Flow| usize::from(flow.producer) == producer;
+        let mut shards = BTreeSet::new();
+        for flow in self.flows.iter().filter(|flow| is_ours(flow)) {
+            if let Home::Stream(it) = &flow.home {
+                it.client.for_each_held(&mut |batch| _ = shards.insert(batch.partition));
             }
         }
+        let of_producer = |request: &&PutRequest| is_ours(&self.flows[usize::from(request.flow.0)]);
+        let items = self.requests.iter().filter(of_producer).flat_map(|it| &it.items);
+        shards.extend(items.flat_map(|item| &item.batches).map(|batch| batch.partition));
+        shards
     }
 }
 
