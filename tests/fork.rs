@@ -13,7 +13,7 @@ fn a_fork_ends_as_the_run_that_it_was_taken_from() {
     web.client = ClientConfig::Kpl(kpl());
     config.producers.push(web);
     config.consumers.push(kcl(2));
-    let kill = Happening::KillWorkers { consumer: Fleet::App(0), workers: 1 };
+    let kill = Happening::Kill(Whom::workers(Fleet::App(0), 1));
     config.timeline.push(planned(at(60), Some(secs(30)), kill));
     let split = Happening::SplitHottestShard { stream: 0 };
     config.timeline.push(planned(at(100), None, split));

@@ -27,7 +27,7 @@ fn a_dead_broker_costs_a_session_and_no_acknowledged_record() {
     config.resolution = millis(10);
     config.producers.push(producer_until(5_000, Acks::All, 170));
     config.groups.push(group(4));
-    let kill = Happening::KillBrokers { cluster: 0, brokers: vec![0] };
+    let kill = Happening::Kill(Whom::brokers(0, &[0]));
     config.timeline.push(planned(at(30), Some(secs(60)), kill));
     let result = run(&config);
     let summary = &result.summary;

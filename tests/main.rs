@@ -6,12 +6,15 @@
 mod bench;
 mod cli;
 mod clients;
+mod clumps;
 mod docs;
 mod fork;
 mod golden;
 mod kafka;
 mod kafka_bench;
+mod luck;
 mod observer;
+mod outages;
 mod published;
 mod published_kafka;
 mod readers;

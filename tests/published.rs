@@ -282,7 +282,7 @@ fn v_36_what_was_processed_after_the_checkpoint_comes_again() {
         app.retrieval = polling(secs(10));
         app.checkpoint_interval = secs(15);
         config.consumers.push(app);
-        let kill = Happening::KillWorkers { consumer: Fleet::App(0), workers: 1 };
+        let kill = Happening::Kill(Whom::workers(Fleet::App(0), 1));
         config.timeline.push(planned(at(35), None, kill));
         let result = run(&config);
         let value = |name: &str| count(&result.summary, name);

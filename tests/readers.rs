@@ -19,7 +19,7 @@ fn killed_after_a_split(parents_first: bool, version: KclVersion) -> sim_core::r
     config.consumers.push(app);
     let split = Happening::SplitShard { stream: 0, shard: 0 };
     config.timeline.push(planned(at(30), None, split));
-    let kill = Happening::KillWorkers { consumer: Fleet::App(0), workers: 2 };
+    let kill = Happening::Kill(Whom::workers(Fleet::App(0), 2));
     config.timeline.push(planned(at(70), Some(secs(5)), kill));
     run(&config)
 }

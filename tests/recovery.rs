@@ -25,7 +25,7 @@ fn followers_that_return_together_to_a_silent_topic_are_all_in_sync() {
     let mut config = world(secs(120), cluster(3, 6));
     config.producers.push(producer_until(100, Acks::Leader, 25));
     let brokers = vec![0, 1];
-    let kill = Happening::KillBrokers { cluster: 0, brokers };
+    let kill = Happening::Kill(Whom::brokers(0, &brokers));
     config.timeline.push(planned(at(10), Some(secs(40)), kill));
     let result = run(&config);
     assert!((in_sync(&result) - 18.0).abs() < 0.5, "{} of 18 in sync", in_sync(&result));
@@ -36,7 +36,7 @@ fn followers_that_return_together_to_a_silent_topic_are_all_in_sync() {
 fn a_partition_that_was_added_meanwhile_reaches_a_broker_that_returns() {
     let mut config = world(secs(120), cluster(3, 3));
     config.producers.push(producer_until(100, Acks::All, 100));
-    let kill = Happening::KillBrokers { cluster: 0, brokers: vec![0] };
+    let kill = Happening::Kill(Whom::brokers(0, &[0]));
     config.timeline.push(planned(at(10), Some(secs(40)), kill));
     let more = Happening::AddPartitions { cluster: 0, topic: 0, total: 6 };
     config.timeline.push(planned(at(30), None, more));
@@ -67,7 +67,7 @@ fn a_group_that_was_paused_reads_what_came_meanwhile() {
     let mut config = world(secs(60), cluster(3, 3));
     config.producers.push(producer_until(100, Acks::All, 20));
     config.groups.push(group(2));
-    let pause = Happening::PauseWorkers { consumer: Fleet::Group(0), workers: 2 };
+    let pause = Happening::Pause(Whom::workers(Fleet::Group(0), 2));
     config.timeline.push(planned(at(15), Some(secs(10)), pause));
     let summary = run(&config).summary;
     assert_eq!(count(&summary, "records_unread"), 0);

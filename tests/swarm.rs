@@ -216,14 +216,12 @@ fn stored_for(result: &RunResult, name: &str) -> u64 {
 /// Whether the plan has anything in it that could make a broker refuse or forget.
 fn harms_brokers(config: &WorldConfig, of: usize) -> bool {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others leave brokers alone")]
-    let harms = |entry: &TimelineEntry| match entry.what {
-        Happening::KillBrokers { cluster, .. }
-        | Happening::PauseBrokers { cluster, .. }
-        | Happening::StopBrokers { cluster, .. }
-        | Happening::CutZone { cluster, .. }
-        | Happening::SlowDisks { cluster, .. }
-        | Happening::KillQuorumNodes { cluster, .. } => cluster == of,
-        _ => false,
+    let harms = |entry: &TimelineEntry| match &entry.what {
+        Happening::CutZone { cluster, .. } | Happening::SlowDisks { cluster, .. } => *cluster == of,
+        what => match what.whom().map(|whom| whom.of) {
+            Some(Processes::Brokers(cluster) | Processes::QuorumNodes(cluster)) => cluster == of,
+            Some(Processes::Workers(_)) | None => false,
+        },
     };
     config.timeline.iter().any(harms)
 }

@@ -317,10 +317,39 @@ fn sizes_that_no_machine_holds_are_refused_with_the_limit_named() {
     };
     assert!(!fault("1000").has_errors());
     assert!(fault("100000").list[0].message.contains("beyond the limit of 100000000000"));
+    // 6000/s x 200,000 = 1.2 x 10^9/s.
+    let expected =
+        "faults raise this to 1200000000 records a second, beyond the limit of 1000000000/s";
+    assert!(fault("200000").list.iter().any(|it| it.message == expected));
     // 31 days in cells of 250 ms x 10,000 shards = 1.07 x 10^11 clumps.
     let text = replaced("shards: 10", "shards: 10000").replacen("\"30m\"", "\"31d\"", 1);
     let message = &problems_of(&text).list[0].message;
     assert_eq!(message, "107136000000 clumps times shards are beyond the limit of 1000000000");
+}
+
+/// A clump of 10^6 records of 1 MiB is 2^20 * 10^6 B, below 2^40; one of 2 * 10^6 is beyond it.
+#[test]
+fn more_data_at_one_instant_than_the_limit_is_refused_and_less_is_not() {
+    let clump = |rate: &str, size: &str, grid: &str| {
+        let text = replaced("\"6000/s\"", rate).replacen("\"1KiB\"", size, 1).replacen(
+            "duration: \"30m\"",
+            &format!("duration: \"30m\", resolution: {grid}"),
+            1,
+        );
+        problems_of(&text)
+    };
+    for (rate, grid) in [("\"1M/s\"", "\"1s\""), ("\"2M/s\"", "\"500ms\"")] {
+        let problems = clump(rate, "\"1MiB\"", grid);
+        assert!(!problems.has_errors(), "{problems}");
+    }
+    let message = "2000000 records at once, as the resolution \"1s\" has it, are 2097152000000 bytes, \
+                   beyond the limit of 1TiB";
+    let problems = clump("\"2M/s\"", "\"1MiB\"", "\"1s\"");
+    assert_eq!(problems.list[0].message, message);
+    // The mean of 100 B to 1 MiB is 524,338 B: 3M of them are 1.57e12 B.
+    let sizes = "Uniform(min: \"100B\", max: \"1MiB\")";
+    assert!(!clump("\"2M/s\"", sizes, "\"1s\"").has_errors());
+    assert!(clump("\"3M/s\"", sizes, "\"1s\"").has_errors());
 }
 
 #[test]

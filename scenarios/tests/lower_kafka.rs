@@ -6,7 +6,9 @@ use sim_core::config::kafka::{
     Acks, Assignor, ClusterConfig, DiskConfig, GroupConfig, GroupProtocol, KafkaProducerConfig,
     KafkaVersion, OffsetReset, Quorum, ServerAssignor, StateConfig,
 };
-use sim_core::config::{ClientConfig, Destination, Fleet, Happening, ServiceTime, WorldConfig};
+use sim_core::config::{
+    ClientConfig, Destination, Fleet, Happening, ServiceTime, Who, Whom, WorldConfig,
+};
 use sim_core::engine::SimDuration;
 
 const ORDERS: &str = include_str!("orders.ron");
@@ -237,15 +239,19 @@ fn what_is_planned_gets_its_numbers() {
     let what: Vec<_> = world(&[]).timeline.into_iter().map(|it| it.what).collect();
     let (billing, totals) = (Fleet::Group(0), Fleet::Group(1));
     let expected = [
-        Happening::KillBrokers { cluster: 0, brokers: vec![1, 2] },
-        Happening::PauseBrokers { cluster: 0, brokers: vec![0] },
+        Happening::Kill(Whom::brokers(0, &[1, 2])),
+        Happening::Pause(Whom::brokers(0, &[0])),
         Happening::CutZone { cluster: 0, zone: 1 },
-        Happening::SlowDisks { cluster: 0, brokers: vec![3], factor_ppm: 10_000_000 },
-        Happening::KillQuorumNodes { cluster: 0, nodes: vec![0, 1] },
-        Happening::RestartLoop { consumer: billing, workers: 2, up: ms(20_000), down: ms(10_000) },
-        Happening::KillWorkers { consumer: totals, workers: 1 },
-        Happening::SlowConsumer { consumer: billing, factor_ppm: 4_000_000 },
-        Happening::StopBrokers { cluster: 0, brokers: vec![4] },
+        Happening::SlowDisks { cluster: 0, who: Who::Numbers(vec![3]), factor_ppm: 10_000_000 },
+        Happening::Kill(Whom::nodes(0, &[0, 1])),
+        Happening::RestartLoop {
+            whom: Whom::workers(billing, 2),
+            up: ms(20_000),
+            down: ms(10_000),
+        },
+        Happening::Kill(Whom::workers(totals, 1)),
+        Happening::SlowConsumer { consumer: billing, who: None, factor_ppm: 4_000_000 },
+        Happening::Stop(Whom::brokers(0, &[4])),
         Happening::RollingRestart { consumer: totals, down: ms(5_000), gap: ms(20_000) },
         Happening::AddPartitions { cluster: 0, topic: 1, total: 24 },
     ];

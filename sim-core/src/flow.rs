@@ -86,9 +86,10 @@ pub fn split_prefix(batches: &mut Vec<Batch>, users: u32, taken: &mut Vec<Batch>
             .iter()
             .position(|batch| batch.offered_at != batches[whole].offered_at)
             .map_or(batches.len(), |len| whole + len);
-        let clump: u32 = batches[whole..clump_end].iter().map(|batch| batch.count).sum();
-        if clump <= left {
-            left -= clump;
+        let counts = batches[whole..clump_end].iter().map(|batch| u64::from(batch.count));
+        let clump: u64 = counts.sum();
+        if clump <= u64::from(left) {
+            left -= u32::try_from(clump).expect("at most `left`");
             taken.extend_from_slice(&batches[whole..clump_end]);
             whole = clump_end;
             continue;
@@ -96,9 +97,9 @@ pub fn split_prefix(batches: &mut Vec<Batch>, users: u32, taken: &mut Vec<Batch>
         let mut unseen = clump;
         for batch in &mut batches[whole..clump_end] {
             // Shares add up exactly: each batch takes its part of what is still to be dealt.
-            let share = u64::from(left) * u64::from(batch.count) / u64::from(unseen);
+            let share = u64::from(left) * u64::from(batch.count) / unseen;
             let share = u32::try_from(share).expect("at most `left`");
-            unseen -= batch.count;
+            unseen -= u64::from(batch.count);
             left -= share;
             if share == batch.count {
                 taken.push(*batch);
@@ -149,6 +150,18 @@ mod tests {
         let counts: Vec<_> = batches.iter().map(|batch| batch.count).collect();
         assert_eq!(counts, [2, 1]);
         assert_eq!(batches[0].first_seq, 4);
+    }
+
+    /// Three batches of 2^31 records of one instant are more than 32 bits count.
+    #[test]
+    fn a_prefix_of_a_clump_beyond_32_bits_is_shared_like_any_other() {
+        let part = Batch { count: 1 << 31, bytes: 1 << 31, ..batch(1, KeyClass::REST, 1) };
+        let mut batches = vec![part; 3];
+        let mut taken = Vec::new();
+        split_prefix(&mut batches, 3_000, &mut taken);
+        let counts: Vec<_> = taken.iter().map(|batch| batch.count).collect();
+        assert_eq!(counts, [1_000, 1_000, 1_000]);
+        assert!(batches.iter().all(|batch| batch.count == (1 << 31) - 1_000));
     }
 
     #[test]

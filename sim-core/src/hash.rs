@@ -91,6 +91,12 @@ impl HashRange {
         self.start <= hash && hash <= self.end
     }
 
+    /// Whether some hash belongs to both.
+    #[must_use]
+    pub fn overlaps(self, other: Self) -> bool {
+        self.start <= other.end && other.start <= self.end
+    }
+
     /// The share of the whole hash space.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a share needs 53 bits")]

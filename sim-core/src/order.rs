@@ -113,8 +113,11 @@ impl Slots {
         let oldest = self.newest.saturating_sub(SLOTS - 1);
         let ahead = self.sum((slot + 1).max(oldest), self.newest + 1);
         if slot >= oldest {
-            self.counts[index(slot)] += count;
-            self.blocks[index(slot) / BLOCK] += u64::from(count);
+            // Shards that are split and joined again count some twice: a full slot stays full.
+            let counted = &mut self.counts[index(slot)];
+            let added = count.min(u32::MAX - *counted);
+            *counted += added;
+            self.blocks[index(slot) / BLOCK] += u64::from(added);
         }
         ahead
     }

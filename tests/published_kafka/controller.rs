@@ -77,7 +77,7 @@ fn v_48_controlled_shutdown_takes_its_price_per_replica() {
         let hosted = held(&cluster, 1);
         let takes = hosted as f64 * cost_us as f64 / 1e6;
         let mut config = world(secs(10 + hosted * cost_us / 1_000_000 + 5), cluster);
-        let stop = Happening::StopBrokers { cluster: 0, brokers: vec![1] };
+        let stop = Happening::Stop(Whom::brokers(0, &[1]));
         config.timeline.push(planned(at(5), None, stop));
         let result = run(&config);
         let stopped = seconds_to(&result, at(5), "broker_stopped", "broker-1");

@@ -65,7 +65,7 @@ fn v_67_the_initial_delay_gathers_members() {
         let mut config = world(secs(90), cluster);
         config.producers.push(producer(100, Acks::All));
         config.groups.push(group(1));
-        let stop = Happening::StopWorkers { consumer: Fleet::Group(0), workers: 1 };
+        let stop = Happening::Stop(Whom::workers(Fleet::Group(0), 1));
         config.timeline.push(planned(at(10), None, stop));
         config.timeline.extend(gaps.iter().map(|gap| add(30 + gap, 1)));
         let result = run(&config);

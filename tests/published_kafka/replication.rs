@@ -39,7 +39,7 @@ fn v_54_catching_up_takes_the_backlog_over_what_is_left() {
         let mut config = world(secs(10 + start_s + down_s + 200), cluster);
         config.resolution = millis(100);
         config.producers.push(web);
-        let stop = Happening::StopBrokers { cluster: 0, brokers: vec![last] };
+        let stop = Happening::Stop(Whom::brokers(0, &[last]));
         config.timeline.push(planned(at(10), Some(secs(down_s - start_s)), stop));
         let result = run(&config);
         let name = format!("broker-{last}");
@@ -78,7 +78,7 @@ fn v_59_a_follower_that_stops_fetching_leaves_within_one_and_a_half_lag_times() 
             config.producers.push(producer(100, Acks::Leader));
             let slow = Happening::SlowDisks {
                 cluster: 0,
-                brokers: vec![1],
+                who: Who::Numbers(vec![1]),
                 factor_ppm: 1_000_000_000_000,
             };
             config.timeline.push(planned(at(20), None, slow));
@@ -109,7 +109,11 @@ fn v_59_an_idle_partition_never_shrinks() {
     cluster.hardware.page_cache = 0;
     let mut config = world(secs(120), cluster);
     config.producers.push(producer_until(100, Acks::Leader, 10));
-    let slow = Happening::SlowDisks { cluster: 0, brokers: vec![1], factor_ppm: 1_000_000_000_000 };
+    let slow = Happening::SlowDisks {
+        cluster: 0,
+        who: Who::Numbers(vec![1]),
+        factor_ppm: 1_000_000_000_000,
+    };
     config.timeline.push(planned(at(20), None, slow));
     assert_eq!(count(&run(&config).summary, "isr_shrinks"), 0);
 }
@@ -139,7 +143,7 @@ fn a_follower_joins_under_steady_load() {
         cluster.topics[0].assignment = vec![vec![0, 1]];
         let mut config = world(secs(90), cluster);
         config.producers.push(producer(rate, Acks::All));
-        let stop = Happening::StopBrokers { cluster: 0, brokers: vec![1] };
+        let stop = Happening::Stop(Whom::brokers(0, &[1]));
         config.timeline.push(planned(at(10), Some(secs(5)), stop));
         let result = run(&config);
         let last = points(&result, "systems.orders.in_sync_replicas")[60].value;

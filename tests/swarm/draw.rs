@@ -401,12 +401,13 @@ impl Luck {
         match self.0.below(5) {
             0 => Happening::SlowConsumer {
                 consumer,
+                who: None,
                 factor_ppm: self.of(&[0, 500_000, 3_000_000, 20_000_000]),
             },
-            1 => Happening::KillWorkers { consumer, workers },
-            2 => Happening::PauseWorkers { consumer, workers },
+            1 => Happening::Kill(Whom::workers(consumer, workers)),
+            2 => Happening::Pause(Whom::workers(consumer, workers)),
             3 => Happening::AddWorkers { consumer, workers },
-            _ => Happening::StopWorkers { consumer, workers },
+            _ => Happening::Stop(Whom::workers(consumer, workers)),
         }
     }
 

@@ -405,16 +405,16 @@ impl Luck {
         let topic = self.index(of.topics.len());
         let brokers = self.some_of(of.brokers.len());
         match self.within(0, 11) {
-            0 | 1 => Happening::KillBrokers { cluster, brokers },
-            2 | 3 => Happening::PauseBrokers { cluster, brokers },
-            4 => Happening::StopBrokers { cluster, brokers },
+            0 | 1 => Happening::Kill(Whom::brokers(cluster, &brokers)),
+            2 | 3 => Happening::Pause(Whom::brokers(cluster, &brokers)),
+            4 => Happening::Stop(Whom::brokers(cluster, &brokers)),
             5 => Happening::CutZone { cluster, zone: self.index(of.zones.len()) },
             6 => Happening::SlowDisks {
                 cluster,
-                brokers,
+                who: Who::Numbers(brokers),
                 factor_ppm: self.of(&[2_000_000, 50_000_000, 5_000_000_000]),
             },
-            7 => Happening::KillQuorumNodes { cluster, nodes: self.some_of(nodes) },
+            7 => Happening::Kill(Whom::nodes(cluster, &self.some_of(nodes))),
             8 => {
                 let most = of.topics[topic].partitions * 2 + 1;
                 Happening::AddPartitions { cluster, topic, total: self.within_u32(1, most) }
@@ -453,15 +453,15 @@ impl Luck {
         match self.within(0, if late { 5 } else { 6 }) {
             0 => Happening::SlowConsumer {
                 consumer,
+                who: None,
                 factor_ppm: self.of(&[0, 500_000, 3_000_000, 20_000_000]),
             },
-            1 => Happening::KillWorkers { consumer, workers },
-            2 => Happening::PauseWorkers { consumer, workers },
+            1 => Happening::Kill(Whom::workers(consumer, workers)),
+            2 => Happening::Pause(Whom::workers(consumer, workers)),
             3 => Happening::AddWorkers { consumer, workers },
-            4 => Happening::StopWorkers { consumer, workers },
+            4 => Happening::Stop(Whom::workers(consumer, workers)),
             5 => Happening::RestartLoop {
-                consumer,
-                workers,
+                whom: Whom::workers(consumer, workers),
                 up: millis(self.of(&[500, 5_000, 30_000])),
                 down: millis(self.of(&[100, 2_000, 20_000])),
             },

@@ -20,9 +20,10 @@ use crate::nearest;
 use crate::path::{Path, root};
 use crate::rates::{Profiles, profile, records_within};
 use crate::schema::{
-    ConfigValue, Consumer, KafkaVersion, KclVersion, Named, RateShape, Retrieval, Scenario, System,
+    ConfigValue, Consumer, KafkaVersion, KclVersion, Named, Producer, RateShape, RecordSize,
+    Retrieval, Scenario, System,
 };
-use crate::units::{Dur, shortened};
+use crate::units::{Bytes, Dur, MAX_RATE, shortened};
 
 pub(crate) use names::{Names, Section};
 
@@ -34,6 +35,8 @@ pub const MAX_RECORDS: u128 = 100_000_000_000;
 pub const MAX_EXACT_RECORDS: u128 = 50_000_000;
 /// Most clumps times partitions (D-8) of a run.
 pub const MAX_PARTS: u128 = 1_000_000_000;
+/// Most data that one producer may offer at one instant of the grid (D-8).
+pub const MAX_CLUMP: Bytes = Bytes(1 << 40);
 /// Most shards of a stream (N-C-1).
 pub const MAX_SHARDS: u32 = 10_000;
 /// Most client processes of a producer.
@@ -362,6 +365,7 @@ impl Checker<'_> {
 
     fn size(&mut self, profiles: &Profiles) {
         let scenario = self.scenario;
+        let grid = Dur(resolution(scenario, profiles).0);
         for (name, producer) in &scenario.producers {
             let path = root("producers").name(name).name("rate");
             if matches!(&producer.rate, RateShape::Csv(file) if !profiles.contains_key(file)) {
@@ -369,8 +373,11 @@ impl Checker<'_> {
             }
             let knots = profile(&producer.rate, scenario.duration, profiles);
             if records_within(&knots, scenario.duration) == 0 {
-                self.error(path, "this offers not one record in the whole run".to_owned());
+                self.error(path.clone(), "this offers not one record in the whole run".to_owned());
             }
+            let highest = knots.knots.iter().map(|knot| u128::from(knot.1)).max().unwrap_or(0);
+            let factor = timeline::greatest_rate_factor_of(scenario, name);
+            self.peak(path, highest.saturating_mul(factor) / 1_000_000, producer, grid);
         }
         let total = records(scenario, profiles);
         let greatest = timeline::greatest_rate_factor(scenario);
@@ -382,7 +389,6 @@ impl Checker<'_> {
             self.error(root("duration"), message).help =
                 Some("shorten the run, or lower a rate".to_owned());
         }
-        let grid = Dur(resolution(scenario, profiles).0);
         if grid.0 == 0 && with_faults > MAX_EXACT_RECORDS {
             let message = format!(
                 "{with_faults} records are beyond the limit of {MAX_EXACT_RECORDS} at resolution 0"
@@ -398,6 +404,47 @@ impl Checker<'_> {
                 format!("{parts} clumps times {what} are beyond the limit of {MAX_PARTS}");
             self.error(root("duration"), message).help =
                 Some(format!("shorten the run, or take fewer {what}"));
+        }
+    }
+
+    /// The highest rate of a producer, in millionths of a record per second, and the data that it
+    /// brings at one instant of the grid.
+    fn peak(&mut self, path: Path, rate: u128, producer: &Producer, grid: Dur) {
+        if rate > u128::from(MAX_RATE.0) {
+            let per_second = rate / 1_000_000;
+            let message = format!(
+                "faults raise this to {per_second} records a second, beyond the limit of {MAX_RATE}"
+            );
+            self.error(path, message).help = Some("lower the rate, or a factor on it".to_owned());
+            return;
+        }
+        let records = rate * u128::from(grid.0) / (1_000_000 * 1_000_000_000);
+        let bytes = records * u128::from(mean_size(&producer.record_size).0);
+        if bytes > u128::from(MAX_CLUMP.0) {
+            let message = format!(
+                "{records} records at once, as the resolution \"{grid}\" has it, are {bytes} bytes, \
+                 beyond the limit of {MAX_CLUMP}"
+            );
+            self.error(path, message).help =
+                Some("set a finer `resolution`, or lower the rate or the size".to_owned());
+        }
+    }
+}
+
+/// About the mean of a record's size.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a positive number, at most the greatest size"
+)]
+fn mean_size(size: &RecordSize) -> Bytes {
+    match size {
+        RecordSize::Fixed(size) => *size,
+        RecordSize::Uniform { min, max } => Bytes(min.0.midpoint(max.0)),
+        RecordSize::LogNormal { median, sigma, max } => {
+            let mean = median.0 as f64 * libm::exp(sigma * sigma / 2.0);
+            Bytes(mean.min(max.0 as f64) as u64)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Checks of what is planned: targets, instants, durations, shares.
 
 use crate::check::{Checker, MAX_PARTITIONS, MAX_SHARDS, MAX_TIMELINE, MAX_WORKERS};
-use crate::effective::{cluster, has_zookeeper, quorum_places, is_kip_848};
+use crate::effective::{cluster, has_zookeeper, is_kip_848, quorum_places};
 use crate::path::{Path, root};
 use crate::schema::{Consumer, Happening, Hit, Kafka, Planned, Scenario, Target, Who};
 use crate::units::{ByteRate, Dur, Share};
@@ -212,9 +212,11 @@ fn machines(
         Some(Who::Coordinator(group)) if what == "broker" => {
             let names = checker.names;
             checker.reference(at.clone(), group, "consumer", &names.consumers);
-            let reads_here = checker.scenario.consumers.get(group).is_none_or(|it| {
-                it.as_group().is_some_and(|it| it.from == name)
-            });
+            let reads_here = checker
+                .scenario
+                .consumers
+                .get(group)
+                .is_none_or(|it| it.as_group().is_some_and(|it| it.from == name));
             if !reads_here {
                 checker.error(at, format!("`{group}` is no group of `{name}`"));
             }
@@ -312,7 +314,9 @@ fn overlap(checker: &mut Checker<'_>, path: &Path, index: usize) {
         let restarts = does(&other.what) == Some(Does::Restarts);
         match other.lasts {
             Some(lasts) => other.at.0.saturating_add(lasts.0),
-            None if restarts && matches!(other.what, Happening::RollingRestart { .. }) => other.at.0,
+            None if restarts && matches!(other.what, Happening::RollingRestart { .. }) => {
+                other.at.0
+            }
             None => u64::MAX,
         }
     };
@@ -477,4 +481,25 @@ pub(super) fn greatest_rate_factor(scenario: &Scenario) -> u64 {
         }
     }
     greatest
+}
+
+/// What rate faults multiply a producer by at most, all that overlap together, in millionths: at
+/// least 1,000,000.
+pub(super) fn greatest_rate_factor_of(scenario: &Scenario, name: &str) -> u128 {
+    let mut factors = Vec::new();
+    for planned in &scenario.timeline {
+        if let Happening::RateFactor { producer, factor, .. } = &planned.what
+            && producer == name
+        {
+            let lasts = planned.lasts.map_or(u64::MAX, |lasts| lasts.0);
+            let until = planned.at.0.saturating_add(lasts);
+            factors.push((planned.at.0, until, u128::from(factor.0.max(1_000_000))));
+        }
+    }
+    // The product is greatest when one of them begins.
+    let together = |at: u64| {
+        let lasting = factors.iter().filter(|(from, until, _)| *from <= at && at < *until);
+        lasting.fold(1_000_000_u128, |product, it| product.saturating_mul(it.2) / 1_000_000)
+    };
+    factors.iter().map(|it| together(it.0)).max().unwrap_or(1_000_000)
 }

@@ -122,7 +122,7 @@ fn producer(
         name: name.to_owned(),
         to: destination(scenario, producer),
         instances: producer.instances,
-        flows: flows(scenario)(producer),
+        flows: flows(scenario, producer),
         rate: profile(&producer.rate, scenario.duration, profiles),
         arrivals: match producer.arrivals {
             Arrivals::Even => sim::Arrivals::Even,
@@ -205,20 +205,15 @@ pub(crate) fn records(scenario: &Scenario, profiles: &Profiles) -> u128 {
 
 /// Clumps times partitions on a grid: duration / W x flows x partitions, over all producers.
 pub(crate) fn parts(scenario: &Scenario, grid: Dur) -> u128 {
-    parts_with(scenario, grid, flows(scenario))
+    let producers = scenario.producers.values();
+    producers.map(|it| parts_of(scenario, it, grid, flows(scenario, it))).sum()
 }
 
-fn parts_with(scenario: &Scenario, grid: Dur, flows: fn(&Producer) -> u32) -> u128 {
+fn parts_of(scenario: &Scenario, producer: &Producer, grid: Dur, flows: u32) -> u128 {
     let cells = u128::from(scenario.duration.0 / grid.0.max(1));
-    let producers = scenario.producers.values();
-    let touched: u128 = producers
-        .map(|it| {
-            let each = u128::from(flows(it)) * u128::from(shards_of(scenario, it));
-            let kafka = matches!(scenario.systems.get(&it.to), Some(System::Kafka(_)));
-            if kafka { each * KAFKA_WEIGHT } else { each }
-        })
-        .sum();
-    cells * touched
+    let each = u128::from(flows) * u128::from(shards_of(scenario, producer));
+    let kafka = matches!(scenario.systems.get(&producer.to), Some(System::Kafka(_)));
+    cells * if kafka { each * KAFKA_WEIGHT } else { each }
 }
 
 /// Shards of the stream or partitions of the topic that a producer writes to, at the start.
@@ -236,14 +231,13 @@ fn shards_of(scenario: &Scenario, producer: &Producer) -> u32 {
     }
 }
 
-/// How many flows a producer has (D-11): one per instance up to 8; beyond, or where the coarsest
-/// grid would exceed D-8, one for all.
-fn flows(scenario: &Scenario) -> fn(&Producer) -> u32 {
-    let own: fn(&Producer) -> u32 = |it| match it.instances {
-        n if n <= MOST_FLOWS => n.max(1),
-        _ => 1,
-    };
-    if parts_with(scenario, Dur::millis(250), own) > MOST_PARTS { |_| 1 } else { own }
+/// How many flows a producer has (D-11): one per instance up to 8; beyond, or where even 250 ms
+/// would make too many parts of this producer, one for all. Other producers have no say: they would
+/// change which records each instance is offered (D-9).
+fn flows(scenario: &Scenario, producer: &Producer) -> u32 {
+    let own = producer.instances.max(1);
+    let parts = || parts_of(scenario, producer, Dur::millis(250), own);
+    if own <= MOST_FLOWS && parts() <= MOST_PARTS { own } else { 1 }
 }
 
 #[cfg(test)]
@@ -279,6 +273,25 @@ mod tests {
         let large = [("systems.clicks.capacity.shards", "1000"), ("duration", "1h")];
         assert_eq!(grid_ms(&large), 250);
         assert_eq!(world(&large).producers[0].flows, 1);
+    }
+
+    /// An hour at 250 ms on 1,000 shards is 14.4 M parts a flow, one flow of all eight; on one shard
+    /// it is 14,400, and stays as it is whatever else there is.
+    #[test]
+    fn a_producer_is_not_folded_because_another_one_is_large() {
+        for instances in [2, 4, 8] {
+            let text = format!(
+                r#"(title: "x", duration: "1h",
+                systems: {{"a": Kinesis(capacity: Provisioned(shards: 1)),
+                           "b": Kinesis(capacity: Provisioned(shards: 1000))}},
+                producers: {{"p": (to: "a", rate: "9/s", instances: {instances}),
+                             "q": (to: "b", rate: "9/s", instances: 8)}})"#
+            );
+            let loaded = load("x.ron", &text, &[], &|_| Err("none".into())).unwrap();
+            let world = loaded.lower(&loaded.variants[0], 1);
+            let flows: Vec<_> = world.producers.iter().map(|it| it.flows).collect();
+            assert_eq!(flows, [instances, 1]);
+        }
     }
 
     #[test]

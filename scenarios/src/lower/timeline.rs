@@ -41,11 +41,11 @@ fn who(scenario: &Scenario, cluster: &str, who: &Who) -> sim::Who {
         Who::Random(count) => sim::Who::Random(*count),
         Who::Leader => sim::Who::Leader,
         Who::Controller => sim::Who::Controller,
-        Who::Coordinator(group) => sim::Who::Coordinator(index_among(
-            &scenario.consumers,
-            group,
-            |it| it.as_group().is_some(),
-        )),
+        Who::Coordinator(group) => {
+            sim::Who::Coordinator(index_among(&scenario.consumers, group, |it| {
+                it.as_group().is_some()
+            }))
+        }
         Who::LeaderOf(topic, partition) => sim::Who::LeaderOf {
             topic: topic_number(scenario, cluster, topic),
             partition: *partition,
@@ -59,8 +59,7 @@ fn whom(scenario: &Scenario, hit: Hit<'_>) -> sim::Whom {
     match hit {
         Hit::Workers(consumer, workers, which) => sim::Whom {
             of: sim::Processes::Workers(fleet(scenario, consumer)),
-            who: which
-                .map_or(sim::Who::First(workers.unwrap_or(1)), |it| who(scenario, "", it)),
+            who: which.map_or(sim::Who::First(workers.unwrap_or(1)), |it| who(scenario, "", it)),
         },
         Hit::Brokers(cluster, brokers, which) => sim::Whom {
             of: sim::Processes::Brokers(cluster_index(scenario, cluster)),

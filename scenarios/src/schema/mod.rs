@@ -25,8 +25,8 @@ pub use kafka::{
     Topic,
 };
 pub use kinesis::{Capacity, GrowthRule, Kcl, Kinesis, Kpl, OnDemand, Retrieval, RetryFailed, Sdk};
-pub(crate) use timeline::{Hit, Target};
 pub use timeline::{Brokers, Change, Happening, Nodes, Planned, Who, Workers};
+pub(crate) use timeline::{Hit, Target};
 
 /// A whole scenario file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -161,19 +161,14 @@ impl Cluster {
 
     /// What waits for a broker that cannot be reached fails as far as one can tell (D-18).
     fn note_stuck(&mut self, place: usize, broker: BrokerId, at: &mut At<'_, '_>) {
+        let now = at.ctx.now;
         let producer = &mut self.producers[place];
-        let since = producer.connections[broker.index()].down_since.unwrap_or(at.ctx.now);
-        let mut stuck = std::mem::take(&mut self.scratch_partitions);
-        let ready = std::mem::take(&mut producer.connections[broker.index()].ready);
-        for &number in &ready {
+        let connection = &producer.connections[broker.index()];
+        let since = connection.down_since.unwrap_or(now);
+        for &number in &connection.ready {
             producer.queues[number as usize].begin_outage(since);
-            stuck.push(producer.partitions[number as usize]);
+            self.outages[producer.producer].fail(number, now, now);
         }
-        producer.connections[broker.index()].ready = ready;
-        for partition in stuck.drain(..) {
-            self.note_failing(partition, at.ctx.now);
-        }
-        self.scratch_partitions = stuck;
     }
 
     fn launch(
@@ -255,6 +250,7 @@ impl Cluster {
                     let topic = self.partitions[item.partition.index()].topic;
                     at.ledger.lose_unstored(producer.producer, &self.readers_of[topic], records);
                 }
+                self.outages[producer.producer].accept(number, now);
                 at.ledger.accept(producer.producer, records, bytes);
                 continue;
             };
@@ -283,7 +279,9 @@ impl Cluster {
     ) {
         let now = at.ctx.now;
         let number = self.partitions[item.partition.index()].number;
-        let config = &self.producers[place].config;
+        let producer = &self.producers[place];
+        self.outages[producer.producer].fail(number, item.head.launched_at, now);
+        let config = &producer.config;
         let expired = item.head.created_at + config.delivery_timeout <= now;
         let hints = config.learns_leader_from_errors;
         if expired || item.head.failures >= config.retries {
@@ -317,6 +315,7 @@ impl Cluster {
         if head.stored {
             producer.given_up.insert((number, head.serial));
         }
+        self.outages[producer.producer].give_up(number, at.ctx.now);
         at.ledger.give_up(producer.producer, u64::from(head.records), head.stored);
     }
 
@@ -340,7 +339,12 @@ impl Cluster {
             }
             producer.buffered -= u64::from(item.head.bytes);
             let (records, bytes) = (u64::from(item.head.records), u64::from(item.head.bytes));
-            if !item.head.stored {
+            let outages = &mut self.outages[producer.producer];
+            if item.head.stored {
+                outages.accept(number, now);
+            } else {
+                // Nobody tells the client, but the partition has not taken it.
+                outages.fail(number, item.head.launched_at, now);
                 at.ledger.lose_unstored(producer.producer, &self.readers_of[topic], records);
             }
             at.ledger.accept(producer.producer, records, bytes);
@@ -387,7 +391,6 @@ impl Cluster {
                 first_part += item.head.parts as usize;
                 let number = self.partitions[item.partition.index()].number;
                 self.producers[place].landed(number);
-                self.note_failing(item.partition, now);
                 if item.expired {
                     continue;
                 }
@@ -485,7 +488,9 @@ impl Cluster {
         producer.watched_at = SimTime::MAX;
         let ledger = &mut *at.ledger;
         let index = producer.producer;
-        producer.expire(now, |_, head| {
+        let outages = &mut self.outages[index];
+        producer.expire(now, |number, head| {
+            outages.give_up(number, now);
             ledger.give_up(index, u64::from(head.records), head.stored);
         });
         let refused = producer.expire_blocked(now);
@@ -519,6 +524,8 @@ impl Cluster {
         }
         for (partition, head) in expired {
             let number = self.partitions[partition.index()].number;
+            let producer = self.producers[place].producer;
+            self.outages[producer].fail(number, head.launched_at, now);
             self.give_up(place, number, &head, at);
         }
         next
@@ -559,6 +566,10 @@ impl Cluster {
                 ids.iter().map(|&id| (id, self.partitions[id.index()].leader)).collect();
             self.producers[place].learn(leaders.into_iter(), now);
             let producer = self.producers[place].producer;
+            for number in self.producers[place].leaderless() {
+                // LEADER_NOT_AVAILABLE: what waits for it cannot even be tried.
+                self.outages[producer].fail(number, now, now);
+            }
             let now_known = self.known_to_all(producer);
             if now_known > known {
                 let count = u32::try_from(now_known).expect("fewer than 2^32 partitions");

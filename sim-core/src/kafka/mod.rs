@@ -38,9 +38,10 @@ mod request;
 
 use crate::config::WorldConfig;
 use crate::config::kafka::{ClusterConfig, KafkaProducerConfig};
-use crate::engine::{Ctx, Periodic, Rngs, SimDuration, SimTime, Slab, Turn};
+use crate::engine::{Ctx, Periodic, RngStream, Rngs, SimDuration, SimTime, Slab, Turn};
 use crate::flow::{Batch, FlowId};
 use crate::ledger::Ledger;
+use crate::metrics::outages::Outages;
 
 use broker::Broker;
 use consumer::Consumers;
@@ -132,6 +133,8 @@ pub struct Cluster {
     producers: Vec<Producer>,
     /// By flow of the world: place in `producers`.
     place_of: Vec<usize>,
+    /// By producer of the ledger: how long it could not write.
+    outages: Vec<Outages>,
     requests: Slab<Request>,
     next_request: u32,
     groups: Vec<Consumers>,
@@ -181,6 +184,7 @@ impl Cluster {
             waiters: Vec::new(),
             producers: Vec::new(),
             place_of: Vec::new(),
+            outages: vec![Outages::default(); world.producers.len()],
             requests: Slab::default(),
             next_request: 0,
             groups: Vec::new(),
@@ -251,21 +255,19 @@ impl Cluster {
         self.coordinators.push(self.metadata.topics[offsets_topic][place]);
     }
 
-    /// The client of one flow of the world, for `processes` processes.
+    /// The client of one flow of the world, for `processes` processes; `rng` is its own.
     pub fn add_producer(
         &mut self,
         (flow, producer, topic): (FlowId, usize, usize),
         config: &KafkaProducerConfig,
         processes: u32,
-        rngs: &Rngs,
-        name: &str,
+        rng: RngStream,
     ) {
         let place = usize::from(flow.0);
         if self.place_of.len() <= place {
             self.place_of.resize(place + 1, usize::MAX);
         }
         self.place_of[place] = self.producers.len();
-        let rng = rngs.stream(&format!("producer/{name}/client/{}", flow.0));
         let partitions = &self.metadata.topics[topic];
         let mut client = Producer::new(
             flow,
@@ -286,14 +288,15 @@ impl Cluster {
 
     /// Schedules what happens by itself.
     pub fn start(&mut self, rngs: &Rngs, at: &mut At<'_, '_>) {
-        let mut phases = rngs.stream(&format!("kafka/{}/phases", self.config.name));
-        let mut phase = |period: SimDuration| SimDuration(phases.below(period.0.max(1)));
         for number in 0..self.brokers.len() {
             let broker = BrokerId(u16::try_from(number).expect("at most 128 brokers"));
+            // Each has phases of its own (D-28): what else there is moves none of them.
+            let name = format!("kafka/{}/broker/{number}/phases", self.config.name);
+            let mut phases = rngs.stream(&name);
             let host = &mut self.brokers[number];
-            let first = SimTime::ZERO + phase(host.isr_checks.period());
+            let first = SimTime::ZERO + phase(&mut phases, host.isr_checks.period());
             host.isr_checks.begin(first, |turn| Event::IsrCheck(broker, turn), &mut at.ctx);
-            let first = phase(host.retention_checks.period());
+            let first = phase(&mut phases, host.retention_checks.period());
             if self.expires() {
                 self.begin_retention(broker, first, at);
             }
@@ -301,8 +304,9 @@ impl Cluster {
         self.tidying.begin(SimTime::ZERO, Event::Tidy, &mut at.ctx);
         for place in 0..self.producers.len() {
             let number = u16::try_from(place).expect("few flows");
-            let age = self.producers[place].config.metadata_max_age;
-            at.ctx.after(phase(age), Event::MetadataAge(number));
+            let client = &mut self.producers[place];
+            let first = phase(&mut client.rng, client.config.metadata_max_age);
+            at.ctx.after(first, Event::MetadataAge(number));
         }
         for group in 0..self.groups.len() {
             self.with_group(group, at, |it, ctx, changes| it.start(true, ctx, changes));
@@ -420,6 +424,11 @@ impl Cluster {
             self.config.hardware.rtt_across_zones
         }
     }
+}
+
+/// When something periodic happens first.
+fn phase(phases: &mut RngStream, period: SimDuration) -> SimDuration {
+    SimDuration(phases.below(period.0.max(1)))
 }
 
 /// A fetch loop for each ordered pair of brokers and each fetcher.

@@ -10,7 +10,6 @@
 use crate::config::kafka::{ClusterConfig, GroupConfig, TopicConfig};
 use crate::config::{Happening, WorldConfig};
 use crate::engine::{SimDuration, SimTime, Turn};
-use crate::flow::FlowId;
 use crate::metrics::latency::Latency;
 
 use super::assignment::place;
@@ -230,23 +229,29 @@ impl Cluster {
     }
 
     /// Latency of what a producer of the ledger was told, and the longest that one of its
-    /// partitions took nothing.
+    /// partitions took nothing of it.
     #[must_use]
     pub fn producer_times(&self, producer: usize, end: SimTime) -> (Latency, SimDuration) {
         let mut latency = Latency::default();
-        let mut longest = SimDuration::ZERO;
         for flow in self.producers.iter().filter(|it| it.producer == producer) {
             latency.merge(&flow.latency);
-            longest = longest.max(flow.unavailable).max(self.fails_still(flow, end));
         }
-        (latency, longest)
+        (latency, self.outages[producer].longest(end, |number| self.waits(producer, number)))
     }
 
-    /// The longest that a partition of a producer has taken nothing when the run ends.
-    fn fails_still(&self, flow: &super::Producer, end: SimTime) -> SimDuration {
-        let of_topic = self.partitions.iter().filter(|of| of.topic == flow.topic);
-        let since = of_topic.filter_map(|of| of.failing_since).min();
-        since.map_or(SimDuration::ZERO, |since| end.since(since))
+    /// Whether something of a producer waits for a partition of its topic.
+    fn waits(&self, producer: usize, number: u32) -> bool {
+        let mut flows = self.producers.iter().filter(|it| it.producer == producer);
+        let queued = flows.any(|it| {
+            let queue = it.queues.get(number as usize);
+            let blocked = it.blocked.iter().any(|batch| batch.partition == number);
+            blocked || queue.is_some_and(|queue| !queue.heads.is_empty())
+        });
+        let of_producer =
+            |request: &&super::Request| self.producer(request.flow).producer == producer;
+        let mut items = self.requests.iter().filter(of_producer).flat_map(|it| &it.items);
+        let number_of = |item: &super::Item| self.partitions[item.partition.index()].number;
+        queued || items.any(|item| !item.expired && number_of(item) == number)
     }
 
     /// Forgets what nobody needs any more, a quarter of the partitions each time.
@@ -311,20 +316,6 @@ impl Cluster {
         let forgets =
             |topic: &TopicConfig| topic.retention.is_some() || topic.retention_bytes.is_some();
         self.config.topics.iter().any(forgets)
-    }
-
-    /// A partition refuses, or cannot be reached.
-    pub(super) fn note_failing(&mut self, partition: PartitionId, now: SimTime) {
-        self.partitions[partition.index()].failing_since.get_or_insert(now);
-    }
-
-    /// A partition takes records again.
-    pub(super) fn note_taken(&mut self, flow: FlowId, partition: PartitionId, now: SimTime) {
-        if let Some(since) = self.partitions[partition.index()].failing_since.take() {
-            let place = self.place_of[usize::from(flow.0)];
-            let longest = &mut self.producers[place].unavailable;
-            *longest = (*longest).max(now.since(since));
-        }
     }
 
     /// Whether a partition is of the scenario's topics, not of Kafka's own.

@@ -43,8 +43,6 @@ pub(crate) struct Partition {
     pub(crate) unusable_since: Option<SimTime>,
     /// When the watermark could not move since a replica that it needs was dead, frozen or out.
     pub(crate) held: Held,
-    /// Since when attempts to write fail.
-    pub(crate) failing_since: Option<SimTime>,
 }
 
 impl Partition {
@@ -67,7 +65,6 @@ impl Partition {
             watched: None,
             unusable_since: None,
             held: Held::default(),
-            failing_since: None,
             replicas: state.replicas.clone(),
         }
     }

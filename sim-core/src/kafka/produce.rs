@@ -108,7 +108,8 @@ impl Cluster {
             let of_item = first_part..first_part + item.head.parts as usize;
             first_part = of_item.end;
             item.outcome = self.judge(flow, broker, item.partition, &item.head, acks);
-            self.note_attempt(flow, item.partition, item.head.records, item.outcome, at);
+            let records = u64::from(item.head.records);
+            at.ledger.judge(self.producer(flow).producer, records, 0);
             if item.outcome.is_some() {
                 continue;
             }
@@ -307,22 +308,6 @@ impl Cluster {
         let place = self.place_of[usize::from(flow.0)];
         self.producers[place].given_up.insert((number, head.serial));
         at.ledger.regret(self.producers[place].producer, u64::from(head.records));
-    }
-
-    /// An attempt was judged: since when, and how long, a partition has taken nothing.
-    fn note_attempt(
-        &mut self,
-        flow: FlowId,
-        partition: PartitionId,
-        records: u32,
-        outcome: Option<Refusal>,
-        at: &mut At<'_, '_>,
-    ) {
-        at.ledger.judge(self.producer(flow).producer, u64::from(records), 0);
-        match outcome {
-            Some(_) => self.note_failing(partition, at.ctx.now),
-            None => self.note_taken(flow, partition, at.ctx.now),
-        }
     }
 
     /// Cuts a log at `offset`, and tells the books and the clients what that means.

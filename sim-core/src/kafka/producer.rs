@@ -58,8 +58,6 @@ pub(crate) struct Producer {
     /// When timeouts are looked at next; `SimTime::MAX`: nothing may time out.
     pub(crate) watched_at: SimTime,
     pub(crate) latency: Latency,
-    /// Longest that a partition took nothing.
-    pub(crate) unavailable: SimDuration,
     pub(crate) rng: RngStream,
     /// The partition that sticks, and the bytes that it has taken.
     sticky: Option<(u32, u32)>,
@@ -180,7 +178,6 @@ impl Producer {
             wakes_at: SimTime::MAX,
             watched_at: SimTime::MAX,
             latency: Latency::default(),
-            unavailable: SimDuration::ZERO,
             rng,
             sticky: None,
             max_request: if on_grid { u32::MAX } else { config.max_request_size },
@@ -507,7 +504,13 @@ impl Producer {
 
     /// Whether something waits for a leader that it does not know.
     pub(crate) fn wants_leaders(&self) -> bool {
-        self.queues.iter().any(|queue| !queue.heads.is_empty() && queue.leader.is_none())
+        self.leaderless().next().is_some()
+    }
+
+    /// Numbers of partitions with something that waits for a leader that it does not know.
+    pub(crate) fn leaderless(&self) -> impl Iterator<Item = u32> {
+        let waits = |queue: &Queue| !queue.heads.is_empty() && queue.leader.is_none();
+        (0..).zip(&self.queues).filter(move |(_, queue)| waits(queue)).map(|(number, _)| number)
     }
 
     /// The instant at which the oldest batch that is queued here expires.

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use crate::engine::{RngStream, SimTime};
 use crate::flow::{Batch, FlowId};
 use crate::ledger::Ledger;
+use crate::metrics::outages::Outages;
 
 use super::kpl::Kpl;
 use super::put::{PutItem, PutRequest};
@@ -50,6 +51,8 @@ pub struct ClientCtx<'a> {
     pub producer: usize,
     /// The books.
     pub ledger: &'a mut Ledger,
+    /// How long its producer could not write.
+    pub outages: &'a mut Outages,
     /// Random numbers of its own.
     pub rng: &'a mut RngStream,
     /// Requests that leave now.
@@ -65,6 +68,7 @@ pub struct ClientCtx<'a> {
 impl ClientCtx<'_> {
     /// Records are given up.
     pub fn give_up(&mut self, batch: &Batch) {
+        self.outages.give_up(batch.partition, self.now);
         self.ledger.give_up(self.producer, u64::from(batch.count), batch.already_stored);
     }
 

@@ -66,7 +66,7 @@ pub struct Kpl {
 #[derive(Clone, Debug, Default)]
 struct Buffer {
     batches: Vec<Batch>,
-    users: u32,
+    users: u64,
     bytes: u64,
     deadline: SimTime,
 }
@@ -206,15 +206,14 @@ impl Kpl {
             buffer.deadline = deadline;
             enter(&mut self.agenda, deadline, shard, ctx);
         }
-        buffer.users += batch.count;
+        buffer.users += u64::from(batch.count);
         buffer.bytes += u64::from(batch.bytes) + RECORD_OVERHEAD * u64::from(batch.count);
         buffer.batches.push(batch);
         let most_bytes = u64::from(self.config.aggregation_max_size) * u64::from(processes);
         let most_users = u64::from(self.config.aggregation_max_count) * u64::from(processes);
         let overhead = AGGREGATE_OVERHEAD * u64::from(processes);
-        let is_full = |buffer: &Buffer| {
-            buffer.bytes + overhead >= most_bytes || u64::from(buffer.users) >= most_users
-        };
+        let is_full =
+            |buffer: &Buffer| buffer.bytes + overhead >= most_bytes || buffer.users >= most_users;
         while self.buffers[index].users > 0 && is_full(&self.buffers[index]) {
             self.flush(shard, ctx);
         }
@@ -241,13 +240,14 @@ impl Kpl {
             - (AGGREGATE_OVERHEAD * processes).min(u64::from(self.config.aggregation_max_size));
         let most_users = u64::from(self.config.aggregation_max_count) * processes;
         let buffer = &mut self.buffers[shard as usize];
-        let per_user = buffer.bytes.div_ceil(u64::from(buffer.users)).max(1);
-        let fits = if buffer.bytes <= room { u64::from(buffer.users) } else { room / per_user };
-        let fits = fits.min(most_users).clamp(1, u64::from(buffer.users));
-        let users = u32::try_from(fits).expect("no more than the buffer holds");
+        let per_user = buffer.bytes.div_ceil(buffer.users).max(1);
+        let fits = if buffer.bytes <= room { buffer.users } else { room / per_user };
+        let fits = fits.min(most_users).clamp(1, buffer.users);
+        // What is beyond 32 bits goes with the next flush.
+        let users = u32::try_from(fits).unwrap_or(u32::MAX);
         let deadline = buffer.deadline;
         let mut batches = ctx.pool.pop().unwrap_or_default();
-        let bytes = if users == buffer.users {
+        let bytes = if u64::from(users) == buffer.users {
             std::mem::swap(&mut batches, &mut buffer.batches);
             std::mem::take(&mut buffer.bytes)
         } else {
@@ -257,7 +257,7 @@ impl Kpl {
             buffer.bytes -= bytes;
             bytes
         };
-        buffer.users -= users;
+        buffer.users -= u64::from(users);
         if buffer.users > 0 {
             // What is left keeps its own deadlines; the earliest of them is not before this one.
             buffer.deadline = deadline.max(ctx.now);

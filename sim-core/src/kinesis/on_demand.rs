@@ -17,7 +17,7 @@ use crate::config::OnDemandConfig;
 /// Bytes per second that one on-demand shard stands for (D-23).
 pub const BYTES_PER_SHARD: u64 = 1_000_000;
 /// Mean bytes per second over a minute beyond which a shard splits (D-23).
-const SPLIT_TRIGGER: u64 = 500_000;
+pub const SPLIT_TRIGGER: u64 = 500_000;
 /// A new on-demand stream's capacity, bytes per second (N-C-6).
 const LEAST_CAPACITY: u64 = 4_000_000;
 

@@ -24,7 +24,7 @@ pub struct Sdk {
     config: SdkConfig,
     most_records: u32,
     waiting: Vec<Batch>,
-    users: u32,
+    users: u64,
     number: u32,
     connections: Connections,
     backing_off: Slab<Vec<PutItem>>,
@@ -48,10 +48,10 @@ impl Sdk {
     /// The application hands over records.
     pub fn offer(&mut self, batches: &mut Vec<Batch>, ctx: &mut ClientCtx<'_>) {
         let was_empty = self.users == 0;
-        self.users += batches.iter().map(|batch| batch.count).sum::<u32>();
+        self.users += batches.iter().map(|batch| u64::from(batch.count)).sum::<u64>();
         self.waiting.append(batches);
         let mut cut = false;
-        while self.users >= self.most_records {
+        while self.users >= u64::from(self.most_records) {
             self.send(self.most_records, ctx);
             cut = true;
         }
@@ -66,7 +66,8 @@ impl Sdk {
         match event {
             ClientEvent::CollectionDue(number) => {
                 if number == self.number && self.users > 0 {
-                    self.send(self.users, ctx);
+                    let users = u32::try_from(self.users).expect("less than a full request");
+                    self.send(users, ctx);
                 }
             }
             ClientEvent::Resend(id) => {
@@ -125,12 +126,12 @@ impl Sdk {
     /// Sends the first `users` records as one request, an item per shard.
     fn send(&mut self, users: u32, ctx: &mut ClientCtx<'_>) {
         let mut taken = ctx.empty();
-        if users == self.users {
+        if u64::from(users) == self.users {
             std::mem::swap(&mut taken, &mut self.waiting);
         } else {
             split_prefix(&mut self.waiting, users, &mut taken);
         }
-        self.users -= users;
+        self.users -= u64::from(users);
         self.number = self.number.wrapping_add(1);
         taken.sort_by_key(|batch| batch.partition);
         let mut items: Vec<PutItem> = ctx.item_pool.pop().unwrap_or_default();

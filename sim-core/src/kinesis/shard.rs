@@ -41,8 +41,6 @@ pub struct Shard {
     pub parents: [Option<u32>; 2],
     /// Its records.
     pub log: Log,
-    /// Since when a write has failed without a later one being accepted.
-    pub failing_since: Option<SimTime>,
     records: TokenBucket,
     bytes: TokenBucket,
     reads: ReadBudget,
@@ -75,7 +73,6 @@ impl Shard {
             closed_at: None,
             parents,
             log: Log::default(),
-            failing_since: None,
             records,
             bytes,
             reads: ReadBudget::new(now),

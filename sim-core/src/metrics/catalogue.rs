@@ -89,7 +89,7 @@ pub const METRICS: &[Metric] = &[
         "produce_unavailable_s",
         Seconds,
         Lower,
-        "longest from a failed attempt to the next accepted",
+        "longest that a producer could not write to a shard or partition",
     ),
     metric("consume_paused_s", Seconds, Lower, "longest that readable records had no active owner"),
     metric("partition_paused_s", Seconds, Lower, "the same, summed over partitions"),

@@ -2,4 +2,5 @@
 
 pub mod catalogue;
 pub mod latency;
+pub mod outages;
 pub mod recorder;

@@ -37,7 +37,7 @@ pub struct Routes {
     modulo: Option<u32>,
     masses: Vec<f64>,
     table: AliasTable,
-    counts: Vec<u32>,
+    counts: Vec<u64>,
 }
 
 impl KeySpace {
@@ -123,10 +123,16 @@ impl KeySpace {
         !self.in_turn.is_empty()
     }
 
+    /// How many hash keys are dealt in turn.
+    #[must_use]
+    pub fn turns(&self) -> u64 {
+        self.in_turn.len() as u64
+    }
+
     /// The hash key of the record of that number, when dealt in turn.
     #[must_use]
     pub fn in_turn(&self, number: u64) -> u128 {
-        let index = number % self.in_turn.len() as u64;
+        let index = number % self.turns();
         self.in_turn[usize::try_from(index).expect("below a length")]
     }
 
@@ -232,8 +238,8 @@ impl Routes {
 
     /// Deals `records` over the shards by mass, by single draws or by conditional binomials,
     /// whichever are fewer (D-9), and calls `each(shard, records)` in order of range.
-    pub fn deal(&mut self, rng: &mut RngStream, records: u32, mut each: impl FnMut(u32, u32)) {
-        if records as usize <= self.shards.len() * 4 {
+    pub fn deal(&mut self, rng: &mut RngStream, records: u64, mut each: impl FnMut(u32, u64)) {
+        if records <= self.shards.len() as u64 * 4 {
             for _ in 0..records {
                 self.counts[self.table.sample(rng) as usize] += 1;
             }
@@ -251,8 +257,7 @@ impl Routes {
                 left
             } else {
                 let chance = if mass_left > 0.0 { mass / mass_left } else { 0.0 };
-                let drawn = binomial(rng, u64::from(left), chance.clamp(0.0, 1.0));
-                u32::try_from(drawn).expect("no more than asked for")
+                binomial(rng, left, chance.clamp(0.0, 1.0))
             };
             mass_left -= mass;
             left -= count;

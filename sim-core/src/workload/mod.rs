@@ -21,6 +21,9 @@ use sizes::Sizes;
 /// The width of the cells in which record-exact arrivals are drawn.
 const EXACT_CELL: SimDuration = SimDuration::from_millis(100);
 
+/// Bytes, and records, of one batch at most: a clump that holds more is several batches.
+const MOST_OF_A_BATCH: u64 = 1 << 31;
+
 /// A key that takes a share of all records for a while.
 #[derive(Clone, Debug)]
 pub struct HotKey {
@@ -66,7 +69,7 @@ pub struct Workload {
     /// Record-exact runs: up to where instants are drawn.
     filled_until: SimTime,
     /// Scratch: how a clump fell on the shards.
-    dealt: Vec<(u32, u32)>,
+    dealt: Vec<(u32, u64)>,
 }
 
 impl Workload {
@@ -201,8 +204,7 @@ impl Workload {
             let sub_key = usize::try_from(seq % salt).expect("below the salt");
             let hash = self.hot_hashes[hot][sub_key];
             let shard = self.routes.as_ref().expect("routed before the start").shard_of(hash);
-            let batch = self.batch(now, flow, class, (seq, self.salt), shard, count);
-            each(batch);
+            self.offer_run(now, flow, class, (seq, self.salt), (shard, count), each);
         }
     }
 
@@ -211,16 +213,19 @@ impl Workload {
         let class = if self.keys.is_unique() { KeyClass::UNIQUE } else { KeyClass::REST };
         if self.unkeyed {
             if records > 0 {
-                each(self.batch(now, flow, class, (first_seq, 1), NO_PARTITION, records));
+                self.offer_run(now, flow, class, (first_seq, 1), (NO_PARTITION, records), each);
             }
             return;
         }
         let routes = self.routes.as_mut().expect("routed before the start");
         let mut dealt = std::mem::take(&mut self.dealt);
         if self.keys.is_in_turn() {
-            for number in 0..records {
+            // After so many records it is the same key's turn again.
+            let turns = self.keys.turns();
+            for number in 0..records.min(turns) {
                 let turn = self.offered + u64::from(flow) + number * u64::from(self.flows);
-                dealt.push((routes.shard_of(self.keys.in_turn(turn)), 1));
+                let count = (records - number).div_ceil(turns);
+                dealt.push((routes.shard_of(self.keys.in_turn(turn)), count));
             }
             // One batch per shard; keys that are dealt in turn have no order among each other.
             dealt.sort_unstable();
@@ -232,13 +237,11 @@ impl Workload {
                 same
             });
         } else {
-            let records = u32::try_from(records).expect("a clump is far below 2^32 records");
             routes.deal(&mut self.draws, records, |shard, count| dealt.push((shard, count)));
         }
-        for (shard, count) in dealt.drain(..) {
-            let place = (first_seq, 1);
-            each(self.batch(now, flow, class, place, shard, u64::from(count)));
-            first_seq += u64::from(count);
+        for part in dealt.drain(..) {
+            self.offer_run(now, flow, class, (first_seq, 1), part, each);
+            first_seq += part.1;
         }
         self.dealt = dealt;
     }
@@ -263,8 +266,7 @@ impl Workload {
                         self.routes.as_ref().expect("routed before the start").shard_of(hash);
                     let seq = self.take_seqs(flow, self.hot.len(), 1);
                     let class = KeyClass(u32::try_from(self.hot.len()).expect("few") + rank);
-                    let batch = self.batch(now, flow, class, (seq, 1), shard, 1);
-                    each(batch);
+                    self.offer_run(now, flow, class, (seq, 1), (shard, 1), each);
                 }
                 (None, _) => self.offer_rest(now, flow, 1, each),
             }
@@ -300,31 +302,40 @@ impl Workload {
         first
     }
 
-    fn batch(
+    /// `count` records of one class for one partition, cut so that each batch can hold its bytes.
+    fn offer_run(
         &mut self,
         now: SimTime,
         flow: u16,
         class: KeyClass,
-        (first_seq, stride): (u64, u16),
-        partition: u32,
-        count: u64,
-    ) -> Batch {
-        let count = u32::try_from(count).expect("a clump is far below 2^32 records");
+        (mut first_seq, stride): (u64, u16),
+        (partition, count): (u32, u64),
+        each: &mut impl FnMut(Batch),
+    ) {
         let data = self.sizes.sum_of(&mut self.draws, count);
-        let bytes = data + u64::from(count) * u64::from(self.key_bytes);
-        Batch {
-            offered_at: now,
-            first_sent_at: SimTime::MAX,
-            first_seq,
-            backlog_ns: 0,
-            count,
-            bytes: u32::try_from(bytes).expect("a clump is below 4 GiB"),
-            class,
-            partition,
-            flow: FlowId(self.first_flow + flow),
-            stride,
-            failures: 0,
-            already_stored: false,
+        let bytes = data + count * u64::from(self.key_bytes);
+        let (mut records_left, mut bytes_left) = (count, bytes);
+        let batches = bytes.max(count).div_ceil(MOST_OF_A_BATCH);
+        for batches_left in (1..=batches).rev() {
+            let records = records_left.div_ceil(batches_left);
+            let bytes = part_of(bytes_left, records, records_left);
+            each(Batch {
+                offered_at: now,
+                first_sent_at: SimTime::MAX,
+                first_seq,
+                backlog_ns: 0,
+                count: u32::try_from(records).expect("at most 2^31 records"),
+                bytes: u32::try_from(bytes).expect("at most 2^31 bytes and a record"),
+                class,
+                partition,
+                flow: FlowId(self.first_flow + flow),
+                stride,
+                failures: 0,
+                already_stored: false,
+            });
+            records_left -= records;
+            bytes_left -= bytes;
+            first_seq += records * u64::from(stride);
         }
     }
 
@@ -400,6 +411,12 @@ fn salted_hashes(key: &str, salt: u16, hash: fn(&str) -> u128) -> Vec<u128> {
     (0..salt).map(|i| hash(&format!("{key}#{i}"))).collect()
 }
 
+/// `whole * part / of`, rounded down.
+fn part_of(whole: u64, part: u64, of: u64) -> u64 {
+    let share = u128::from(whole) * u128::from(part) / u128::from(of.max(1));
+    u64::try_from(share).expect("a part is no larger than the whole")
+}
+
 /// Of `records` records numbered from `first`, those whose number is `turn` modulo `of`.
 fn dealt_in_turn(first: u64, records: u64, turn: u16, of: u16) -> u64 {
     let (turn, of) = (u64::from(turn), u64::from(of));
@@ -427,6 +444,83 @@ fn mean_key_bytes(config: &ProducerConfig) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A workload of one flow on a grid of a second.
+    fn workload(rate: u64, size: u32, keys: KeyDistribution, to: Destination) -> Workload {
+        use crate::config::{ClientConfig, RateProfile, SdkConfig, SizeDistribution};
+        let config = ProducerConfig {
+            name: "producer".into(),
+            to,
+            instances: 1,
+            flows: 1,
+            rate: RateProfile { knots: vec![(SimTime::ZERO, rate * 1_000_000)] },
+            arrivals: Arrivals::Even,
+            record_size: SizeDistribution::Fixed(size),
+            keys,
+            hot_keys: Vec::new(),
+            salt: 1,
+            client: ClientConfig::Sdk(SdkConfig {
+                batch_records: 1,
+                linger: SimDuration::ZERO,
+                max_in_flight: 1,
+                request_timeout: SimDuration::ZERO,
+                retry_failed: None,
+            }),
+        };
+        Workload::new(&config, CELL, (0, 1), &[], Vec::new(), &Rngs::new(1))
+    }
+
+    const CELL: SimDuration = SimDuration::from_secs(1);
+
+    /// What one cell brings a single partition: (batches, records, bytes, last number).
+    fn one_cell(rate: u64, size: u32, keys: KeyDistribution) -> (usize, u64, u64, u64) {
+        let mut workload = workload(rate, size, keys, Destination::Topic { cluster: 0, topic: 0 });
+        workload.reroute_partitions(1);
+        let (mut batches, mut next_seq, mut bytes) = (0, 0, 0);
+        workload.offer(SimTime::ZERO + CELL, |batch| {
+            assert_eq!(batch.first_seq, next_seq, "numbers go on where the last batch ended");
+            assert!(u64::from(batch.bytes) <= MOST_OF_A_BATCH + u64::from(size));
+            (batches, bytes) = (batches + 1, bytes + u64::from(batch.bytes));
+            next_seq += u64::from(batch.count);
+        });
+        (batches, workload.offered, bytes, next_seq)
+    }
+
+    /// Keys 0, 1 and 2^128 - 1 on two shards: the lower one gets two turns of three, and the first of
+    /// what is left over. However many records there are, it takes three steps.
+    #[test]
+    fn hash_keys_are_dealt_in_turn_by_the_billion() {
+        let shards: Vec<_> = (0..2).zip(crate::hash::create_ranges(2)).collect();
+        for (rate, lower) in [(7, 5), (3_000, 2_000), (1_000_000_000, 666_666_667)] {
+            let keys = KeyDistribution::HashKeys(vec![0, 1, u128::MAX]);
+            let mut workload = workload(rate, 1, keys, Destination::Stream(0));
+            workload.reroute(shards.clone());
+            let mut dealt = [0, 0];
+            workload.offer(SimTime::ZERO + CELL, |batch| {
+                dealt[batch.partition as usize] += u64::from(batch.count);
+            });
+            assert_eq!(dealt, [lower, rate - lower]);
+        }
+    }
+
+    /// 20,000 MiB are 9.8 times 2 GiB, so ten batches; 50,000 times 10 MiB 244.1, so 245; the most
+    /// that a file may ask for, 10^9 records a second, at 1,010 B 470.3, so 471, and with a key of one
+    /// byte 470.8. Below 2 GiB it is one.
+    #[test]
+    fn a_clump_of_any_size_is_offered_whole_in_batches_that_can_hold_it() {
+        for (rate, size, batches) in [
+            (20_000, 1 << 20, 10),
+            (50_000, 10 << 20, 245),
+            (1_000_000_000, 1_010, 471),
+            (2_000, 1 << 20, 1),
+        ] {
+            let keyed = KeyDistribution::Uniform { prefix: String::new(), keys: 1 };
+            for (keys, key_bytes) in [(KeyDistribution::Random, 0), (keyed, 1)] {
+                let bytes = rate * (u64::from(size) + key_bytes);
+                assert_eq!(one_cell(rate, size, keys), (batches, rate, bytes, rate));
+            }
+        }
+    }
 
     #[test]
     fn dealing_in_turn_gives_every_record_to_one_flow() {

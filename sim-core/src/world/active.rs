@@ -152,7 +152,9 @@ mod tests {
         active.hold(2, Effect::Down(process, true));
         active.hold(2, Effect::Frozen(other));
         assert!(active.is_held(Effect::Down(process, false)));
-        assert!(!active.is_held(Effect::Frozen(process)) && !active.is_held(Effect::Down(other, true)));
+        assert!(
+            !active.is_held(Effect::Frozen(process)) && !active.is_held(Effect::Down(other, true))
+        );
         active.release(1, Effect::Down(process, false));
         assert!(active.is_held(Effect::Down(process, false)));
         assert_eq!(active.held_by(2), [Effect::Down(process, true), Effect::Frozen(other)]);

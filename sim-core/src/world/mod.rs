@@ -8,6 +8,8 @@ mod put;
 mod timeline;
 mod upkeep;
 
+use std::collections::BTreeSet;
+
 use crate::config::{ClientConfig, Destination, ProducerConfig, Retrieval, WorldConfig};
 use crate::engine::{
     Ctx, EventQueue, Periodic, RngStream, Rngs, Scheduled, SimDuration, SimTime, Slab, Turn,
@@ -22,6 +24,7 @@ use crate::kinesis::sdk::Sdk;
 use crate::kinesis::stream::Stream;
 use crate::ledger::Ledger;
 use crate::metrics::latency::Latency;
+use crate::metrics::outages::Outages;
 use crate::result::EventRecord;
 use crate::workload::Workload;
 
@@ -60,8 +63,8 @@ struct Producer {
     workload: Workload,
     to: Destination,
     latency: Latency,
-    /// Longest from a failed attempt to the next accepted one on its shard.
-    unavailable: SimDuration,
+    /// How long it could not write to a shard; for a topic, its cluster knows.
+    outages: Outages,
 }
 
 /// Where the records of one flow go.
@@ -86,6 +89,8 @@ struct StreamClient {
     stream: u16,
     client: Client,
     rng: RngStream,
+    /// Whether an injected fault strikes its requests.
+    fault_luck: RngStream,
 }
 
 /// Faults in force on a stream, as shares in millionths.
@@ -120,7 +125,6 @@ pub struct World {
     flows: Vec<Flow>,
     pub(crate) streams: Vec<Stream>,
     faults: Vec<StreamFaults>,
-    fault_luck: Vec<RngStream>,
     pub(crate) usage: Vec<Usage>,
     pub(crate) apps: Vec<App>,
     pub(crate) clusters: Vec<Cluster>,
@@ -175,11 +179,6 @@ impl World {
             producers: Vec::new(),
             flows: Vec::new(),
             faults: vec![StreamFaults::default(); streams.len()],
-            fault_luck: config
-                .streams
-                .iter()
-                .map(|stream| rngs.stream(&format!("stream/{}/faults", stream.name)))
-                .collect(),
             usage: vec![Usage::default(); streams.len()],
             apps: config
                 .consumers
@@ -248,12 +247,11 @@ impl World {
             let home = self.add_client(&config, first_flow + flow, flow, processes, index, rngs);
             self.flows.push(Flow { producer, home });
         }
-        let unavailable = SimDuration::ZERO;
         self.producers.push(Producer {
             workload,
             to: config.to,
             latency: Latency::default(),
-            unavailable,
+            outages: Outages::default(),
         });
     }
 
@@ -267,6 +265,9 @@ impl World {
         producer: usize,
         rngs: &Rngs,
     ) -> Home {
+        // By number within its producer: other producers move nobody's luck (D-9).
+        let name = format!("producer/{}/client/{of_producer}", config.name);
+        let rng = rngs.stream(&name);
         let client = match &config.client {
             ClientConfig::Kpl(kpl) => Client::Kpl(Box::new(Kpl::new(kpl, processes))),
             ClientConfig::Sdk(sdk) => Client::Sdk(Box::new(Sdk::new(sdk, processes))),
@@ -275,7 +276,7 @@ impl World {
                     unreachable!("a Kafka producer writes to a topic");
                 };
                 let of_flow = (FlowId(flow), producer, topic);
-                self.clusters[cluster].add_producer(of_flow, kafka, processes, rngs, &config.name);
+                self.clusters[cluster].add_producer(of_flow, kafka, processes, rng);
                 return Home::Cluster(u16::try_from(cluster).expect("few clusters"));
             }
         };
@@ -283,8 +284,8 @@ impl World {
             unreachable!("a Kinesis client writes to a stream");
         };
         let stream = u16::try_from(stream).expect("few streams");
-        let rng = rngs.stream(&format!("producer/{}/client/{of_producer}", config.name));
-        Home::Stream(Box::new(StreamClient { stream, client, rng }))
+        let fault_luck = rngs.stream(&format!("{name}/faults"));
+        Home::Stream(Box::new(StreamClient { stream, client, rng, fault_luck }))
     }
 
     /// Schedules what happens by itself.
@@ -484,6 +485,7 @@ impl World {
             for producer in &mut self.producers {
                 if producer.to == Destination::Stream(index) {
                     producer.workload.reroute(routes.clone());
+                    producer.outages.hand_on(&change.closed, &change.opened);
                 }
             }
             for flow in &mut self.flows {
@@ -584,16 +586,36 @@ impl World {
         self.audit();
     }
 
-    /// Latency of what a producer's client was told, and the longest that a shard took nothing.
+    /// Latency of what a producer's client was told, and the longest that a shard or partition took
+    /// nothing of it.
     pub(crate) fn producer_times(&self, index: usize) -> (Latency, SimDuration) {
         let it = &self.producers[index];
+        let end = SimTime(self.config.duration.0);
         match it.to {
-            Destination::Stream(_) => (it.latency.clone(), it.unavailable),
-            Destination::Topic { cluster, .. } => {
-                let end = SimTime(self.config.duration.0);
-                self.clusters[cluster].producer_times(index, end)
+            Destination::Stream(stream) => {
+                let held = self.shards_waited_for(index);
+                let range = |shard: u32| self.streams[stream].shards[shard as usize].range;
+                // What was meant for a shard that has been replaced is for whoever has its range.
+                let waits = |shard| held.iter().any(|&it| range(it).overlaps(range(shard)));
+                (it.latency.clone(), it.outages.longest(end, waits))
+            }
+            Destination::Topic { cluster, .. } => self.clusters[cluster].producer_times(index, end),
+        }
+    }
+
+    /// The shards that records wait for which a producer's clients hold.
+    fn shards_waited_for(&self, producer: usize) -> BTreeSet<u32> {
+        let is_ours = |flow: &Flow| usize::from(flow.producer) == producer;
+        let mut shards = BTreeSet::new();
+        for flow in self.flows.iter().filter(|flow| is_ours(flow)) {
+            if let Home::Stream(it) = &flow.home {
+                it.client.for_each_held(&mut |batch| _ = shards.insert(batch.partition));
             }
         }
+        let of_producer = |request: &&PutRequest| is_ours(&self.flows[usize::from(request.flow.0)]);
+        let items = self.requests.iter().filter(of_producer).flat_map(|it| &it.items);
+        shards.extend(items.flat_map(|item| &item.batches).map(|batch| batch.partition));
+        shards
     }
 }
 

@@ -50,7 +50,9 @@ impl World {
                 let (cluster, place) = self.groups[group];
                 self.clusters[cluster].group_leader(place).map(|member| member.0)
             }
-            (Processes::QuorumNodes(cluster), Who::Leader) => self.clusters[cluster].quorum_leader(),
+            (Processes::QuorumNodes(cluster), Who::Leader) => {
+                self.clusters[cluster].quorum_leader()
+            }
             (Processes::QuorumNodes(cluster), Who::Controller) => {
                 self.clusters[cluster].controller_node()
             }

@@ -9,7 +9,7 @@ use crate::kinesis::ShardIndex;
 use crate::kinesis::client::{Client, ClientCtx};
 use crate::kinesis::put::{PutItem, PutRequest};
 
-use super::{Event, Flow, Home, World};
+use super::{Event, Flow, Home, StreamClient, World};
 
 /// Bytes of a PUT payload unit (N-P-1).
 const PUT_UNIT: u64 = 25_000;
@@ -31,6 +31,7 @@ impl World {
             stream: of.stream,
             producer: usize::from(*producer),
             ledger: &mut self.ledger,
+            outages: &mut self.producers[usize::from(*producer)].outages,
             rng: &mut of.rng,
             requests: &mut self.launched,
             timers: &mut self.timers,
@@ -53,8 +54,8 @@ impl World {
         let mut request = self.requests.remove(id);
         let stream = usize::from(request.stream);
         let faults = self.faults[stream];
-        let refused = self.strikes(stream, faults.throttle_ppm);
-        let unanswered = !refused && self.strikes(stream, faults.lose_answers_ppm);
+        let refused = self.strikes(request.flow, faults.throttle_ppm);
+        let unanswered = !refused && self.strikes(request.flow, faults.lose_answers_ppm);
         let spare = self.item_pool.pop().unwrap_or_default();
         let mut items = std::mem::replace(&mut request.items, spare);
         for item in items.drain(..) {
@@ -62,6 +63,7 @@ impl World {
                 // The whole call throws (N-FIS-1).
                 let producer = usize::from(self.flows[usize::from(request.flow.0)].producer);
                 self.ledger.judge(producer, u64::from(item.users), u64::from(item.users));
+                self.note_failed(request.flow, item.shard, request.sent_at, now);
                 request.items.push(item);
             } else if self.streams[stream].shards[item.shard.0 as usize].is_open() {
                 self.judge(item, &mut request, unanswered, now);
@@ -84,8 +86,20 @@ impl World {
     /// The client gives up waiting for an answer: to it everything has failed.
     pub(super) fn on_answer_timed_out(&mut self, id: u32, now: SimTime) {
         let request = self.requests.remove(id);
+        for item in &request.items {
+            self.note_failed(request.flow, item.landed, request.sent_at, now);
+        }
         let items = request.items;
         self.with_client(request.flow, now, |client, ctx| client.answered(items, ctx));
+    }
+
+    /// A producer's attempt on a shard has failed. One that is closed is no shard to write to.
+    fn note_failed(&mut self, flow: FlowId, shard: ShardIndex, sent_at: SimTime, now: SimTime) {
+        let stream = usize::from(self.stream_client(flow).stream);
+        if self.streams[stream].shards[shard.0 as usize].is_open() {
+            let producer = usize::from(self.flows[usize::from(flow.0)].producer);
+            self.producers[producer].outages.fail(shard.0, sent_at, now);
+        }
     }
 
     /// Indices of the stream and of the producer of a request.
@@ -112,17 +126,16 @@ impl World {
         let mut stored = std::mem::take(&mut self.stored);
         let admission = item.admit(record_budget, byte_budget, &mut stored);
         self.ledger.judge(producer, u64::from(attempts), u64::from(item.users));
-        if item.users > 0 && target.failing_since.is_none() {
-            target.failing_since = Some(now);
+        if !unanswered {
+            let outages = &mut self.producers[producer].outages;
+            if attempts > item.users {
+                outages.accept(shard, now);
+            }
+            if item.users > 0 {
+                outages.fail(shard, request.sent_at, now);
+            }
         }
         if admission.wire_records > 0 {
-            if let Some(since) = target.failing_since.take_if(|_| attempts > item.users) {
-                let unavailable = &mut self.producers[producer].unavailable;
-                *unavailable = (*unavailable).max(now.since(since));
-                if item.users > 0 {
-                    target.failing_since = Some(now);
-                }
-            }
             let (records, bytes) = (u64::from(admission.wire_records), admission.wire_bytes);
             target.charge_write(now, records, bytes);
             target.log.append(request.sent_at, now, (admission.wire_records, bytes), &stored);
@@ -262,9 +275,18 @@ impl World {
         }
     }
 
-    /// Whether an injected fault of this share strikes now.
-    fn strikes(&mut self, stream: usize, share_ppm: u32) -> bool {
-        share_ppm > 0 && self.fault_luck[stream].below(1_000_000) < u64::from(share_ppm)
+    /// Whether an injected fault of this share strikes a request of a flow now.
+    fn strikes(&mut self, flow: FlowId, share_ppm: u32) -> bool {
+        let luck = &mut self.stream_client(flow).fault_luck;
+        share_ppm > 0 && luck.below(1_000_000) < u64::from(share_ppm)
+    }
+
+    /// The client of a flow that writes to a stream.
+    fn stream_client(&mut self, flow: FlowId) -> &mut StreamClient {
+        match &mut self.flows[usize::from(flow.0)].home {
+            Home::Stream(client) => client,
+            Home::Cluster(_) => unreachable!("a cluster keeps its clients itself"),
+        }
     }
 
     fn request_timeout(&self, flow: FlowId) -> crate::engine::SimDuration {

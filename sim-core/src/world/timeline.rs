@@ -2,9 +2,7 @@
 //! at an instant applies before the queued events of that instant (decision D-5).
 
 use crate::config::kafka::Quorum;
-use crate::config::{
-    Capacity, Fleet, Happening, Processes, TimelineEntry, Who, Whom, WorldConfig,
-};
+use crate::config::{Capacity, Fleet, Happening, Processes, TimelineEntry, Who, Whom, WorldConfig};
 use crate::engine::{SimDuration, SimTime};
 use crate::kinesis::stream::Stream;
 use crate::result::{Mark, MarkKind};
@@ -233,7 +231,10 @@ fn named(config: &WorldConfig, whom: &Whom) -> String {
         Who::Coordinator(group) => format!("the coordinator of {}", config.groups[*group].name),
         Who::LeaderOf { topic, partition } => match whom.of {
             Processes::Brokers(cluster) | Processes::QuorumNodes(cluster) => {
-                format!("the leader of {}-{partition}", config.clusters[cluster].topics[*topic].name)
+                format!(
+                    "the leader of {}-{partition}",
+                    config.clusters[cluster].topics[*topic].name
+                )
             }
             Processes::Workers(_) => format!("the leader of partition {partition}"),
         },

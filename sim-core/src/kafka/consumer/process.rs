@@ -110,7 +110,8 @@ impl Cluster {
             while room > 0 && from < buffered {
                 let Some(entry) = log.entry(index) else { break };
                 let until = entry.end().min(buffered).min(from + room);
-                let (config, of_member) = (&consumers.config, &consumers.members[member.0 as usize]);
+                let (config, of_member) =
+                    (&consumers.config, &consumers.members[member.0 as usize]);
                 let ppm = times_as_slow(consumers.slow_ppm, of_member.slow_ppm);
                 let rng = &mut consumers.service;
                 let service = time_to_process(config.service, until - from, ppm, rng);

@@ -9,8 +9,8 @@
 
 use super::super::*;
 use crate::config::ServiceTime;
+use crate::config::WorldConfig;
 use crate::config::kafka::*;
-use crate::config::{Happening, WorldConfig};
 use crate::engine::EventQueue;
 use crate::flow::KeyClass;
 
@@ -244,7 +244,8 @@ impl Bench {
         let mut cluster = Cluster::new(&world, 0, &rngs);
         for (flow, (topic, config)) in (0_u16..).zip(&setup.producers) {
             let of_flow = (FlowId(flow), usize::from(flow), *topic);
-            cluster.add_producer(of_flow, config, 1, &rngs, &format!("producer-{flow}"));
+            let rng = rngs.stream(&format!("producer/producer-{flow}/client/0"));
+            cluster.add_producer(of_flow, config, 1, rng);
         }
         let mut bench = Self {
             cluster,
@@ -347,12 +348,28 @@ impl Bench {
         self.act(|cluster, at| cluster.offer(FlowId(flow), &mut vec![batch], at));
     }
 
-    pub(super) fn begin(&mut self, what: &Happening) {
-        self.act(|cluster, at| cluster.begin(what, at));
+    pub(super) fn begin(&mut self, fault: &Fault) {
+        let hit = self.act(|cluster, at| match fault {
+            Fault::Cut(zone) => {
+                cluster.cut_zone(*zone, at);
+                true
+            }
+            Fault::Kill(brokers) => brokers.iter().all(|&it| cluster.kill_broker(it, at)),
+            Fault::Pause(broker) => cluster.freeze_broker(*broker, at),
+            Fault::Stop(broker) => cluster.stop_broker(*broker, at),
+            Fault::KillController => cluster.kill_node(0, at),
+        });
+        assert!(hit, "{fault:?} hit nobody");
     }
 
-    pub(super) fn end(&mut self, what: &Happening) {
-        self.act(|cluster, at| cluster.end(what, at));
+    pub(super) fn end(&mut self, fault: &Fault) {
+        self.act(|cluster, at| match fault {
+            Fault::Cut(zone) => cluster.heal_zone(*zone, at),
+            Fault::Kill(brokers) => brokers.iter().for_each(|&it| cluster.start_broker(it, at)),
+            Fault::Pause(broker) => cluster.thaw_broker(*broker, at),
+            Fault::Stop(broker) => cluster.start_broker(*broker, at),
+            Fault::KillController => cluster.start_node(0, at),
+        });
     }
 
     /// `min.insync.replicas` of topic 0 is altered.
@@ -407,23 +424,32 @@ fn nanos(seconds: f64) -> u64 {
     (seconds * 1e9).round() as u64
 }
 
-/// Faults of cluster 0.
-pub(super) fn cut(zone: usize) -> Happening {
-    Happening::CutZone { cluster: 0, zone }
+/// What breaks.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Cut(usize),
+    Kill(Vec<u32>),
+    Pause(u32),
+    Stop(u32),
+    KillController,
 }
 
-pub(super) fn kill(brokers: &[usize]) -> Happening {
-    Happening::KillBrokers { cluster: 0, brokers: brokers.to_vec() }
+pub(super) fn cut(zone: usize) -> Fault {
+    Fault::Cut(zone)
 }
 
-pub(super) fn pause(broker: usize) -> Happening {
-    Happening::PauseBrokers { cluster: 0, brokers: vec![broker] }
+pub(super) fn kill(brokers: &[u32]) -> Fault {
+    Fault::Kill(brokers.to_vec())
 }
 
-pub(super) fn stop(broker: usize) -> Happening {
-    Happening::StopBrokers { cluster: 0, brokers: vec![broker] }
+pub(super) fn pause(broker: u32) -> Fault {
+    Fault::Pause(broker)
 }
 
-pub(super) fn kill_controller() -> Happening {
-    Happening::KillQuorumNodes { cluster: 0, nodes: vec![0] }
+pub(super) fn stop(broker: u32) -> Fault {
+    Fault::Stop(broker)
+}
+
+pub(super) fn kill_controller() -> Fault {
+    Fault::KillController
 }

@@ -280,11 +280,11 @@ fn catch_up_is_the_wait_behind_a_backlog_that_an_interruption_left() {
     let mut setup = single(2, 1, 100);
     setup.producer(0).linger = ms(5);
     let mut bench = Bench::new(&setup);
-    bench.act(|cluster, at| cluster.pause_members(0, 1, at));
+    bench.act(|cluster, at| cluster.pause_member(0, MemberId(0), at));
     bench.offer(0, 0, 1);
     bench.offer(0, 1, 1);
     bench.run_to(1_000);
-    bench.act(|cluster, at| cluster.resume_members(0, &[MemberId(0)], at));
+    bench.act(|cluster, at| cluster.resume_member(0, MemberId(0), at));
     assert_eq!(delivered(&mut bench, 2), at(1_206));
     bench.assert_blame(
         0,
@@ -323,10 +323,10 @@ fn each_group_is_late_for_reasons_of_its_own() {
     let mut setup = single(1, 1, 1);
     setup.group("audit", 1);
     let mut bench = Bench::new(&setup);
-    bench.act(|cluster, at| cluster.pause_members(1, 1, at));
+    bench.act(|cluster, at| cluster.pause_member(1, MemberId(0), at));
     bench.offer(0, 0, 1);
     bench.run_to(1_000);
-    bench.act(|cluster, at| cluster.resume_members(1, &[MemberId(0)], at));
+    bench.act(|cluster, at| cluster.resume_member(1, MemberId(0), at));
     bench.run_to(2_000);
     bench.assert_blame(0, &[("put", ms(5)), ("poll_gap", ms(6)), ("service", ms(1))]);
     let late = [("put", ms(5)), ("owner_dead", ms(995)), ("poll_gap", ms(6)), ("service", ms(1))];
@@ -341,12 +341,12 @@ fn of_two_faults_the_one_where_the_record_is_counts() {
     setup.never_fence();
     let mut bench = Bench::new(&setup);
     bench.begin(&cut(1));
-    bench.act(|cluster, at| cluster.pause_members(0, 1, at));
+    bench.act(|cluster, at| cluster.pause_member(0, MemberId(0), at));
     bench.offer(0, 0, 1);
     bench.run_to(1_000);
     bench.end(&cut(1));
     bench.run_to(2_000);
-    bench.act(|cluster, at| cluster.resume_members(0, &[MemberId(0)], at));
+    bench.act(|cluster, at| cluster.resume_member(0, MemberId(0), at));
     delivered(&mut bench, 1);
     bench.assert_blame(
         0,

@@ -56,8 +56,12 @@ fn out_of_range_earliest_loses_what_is_gone_and_latest_the_whole_backlog() {
             let mut bench = Bench::new(&setup);
             let member = owner(&bench, 0);
             bench.act(|cluster, at| match misses {
-                Misses::Frozen => drop(cluster.pause_members(0, 2, at)),
-                Misses::Dead => cluster.kill_member(0, member, at),
+                Misses::Frozen => {
+                    for member in [0, 1] {
+                        assert!(cluster.pause_member(0, MemberId(member), at));
+                    }
+                }
+                Misses::Dead => assert!(cluster.kill_member(0, member, at)),
             });
             for batch in 0..10 {
                 bench.run_to(100 + batch * 20);
@@ -69,7 +73,9 @@ fn out_of_range_earliest_loses_what_is_gone_and_latest_the_whole_backlog() {
             bench.cluster.partitions[0].log.retain(&topic, at(1_000));
             assert_eq!(bench.log(0).start(), 60);
             if matches!(misses, Misses::Frozen) {
-                bench.act(|it, at| it.resume_members(0, &[MemberId(0), MemberId(1)], at));
+                for member in [0, 1] {
+                    bench.act(|it, at| it.resume_member(0, MemberId(member), at));
+                }
             }
             bench.run_to(80_000);
             let book = bench.ledger.consumers[0];
@@ -274,10 +280,10 @@ fn a_poll_beyond_max_poll_interval_loses_its_partitions_uncommitted() {
         let mut bench = Bench::new(&setup);
         bench.offer(0, 0, 10);
         bench.run_to(1_000);
-        bench.act(|cluster, _| cluster.slow_members(0, each * 100_000));
+        bench.act(|cluster, _| cluster.set_pace(0, None, each * 100_000));
         bench.offer(0, 0, 10);
         bench.run_to(1_020);
-        bench.act(|cluster, _| cluster.slow_members(0, 1_000_000));
+        bench.act(|cluster, _| cluster.set_pace(0, None, 1_000_000));
         bench.run_to(60_000);
         // The poll began at 1,011; LeaveGroup takes 5 ms.
         let left = if expelled { vec![at(1_011 + 5_000 + 5)] } else { Vec::new() };

@@ -8,7 +8,7 @@ use crate::engine::SimTime;
 /// The followers are dead and the controller has taken them out of the ISR.
 fn alone(setup: &Setup) -> Bench {
     let mut bench = Bench::new(setup);
-    let others: Vec<usize> = (1..setup.cluster.brokers.len()).collect();
+    let others: Vec<u32> = (1..bench.cluster.broker_count()).collect();
     bench.begin(&kill(&others));
     bench.run_to(20_000);
     assert_eq!(bench.partition(0).isr.len(), 1);

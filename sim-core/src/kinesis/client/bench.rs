@@ -8,6 +8,7 @@ use crate::engine::{RngStream, Rngs, SimDuration, SimTime};
 use crate::flow::{Batch, FlowId, KeyClass};
 use crate::kinesis::put::{PutItem, PutRequest};
 use crate::ledger::Ledger;
+use crate::metrics::outages::Outages;
 
 pub(crate) fn at_ms(ms: u64) -> SimTime {
     SimTime(ms * 1_000_000)
@@ -35,6 +36,7 @@ pub(crate) struct ClientBench {
     pub(crate) client: Client,
     pub(crate) now: SimTime,
     pub(crate) ledger: Ledger,
+    outages: Outages,
     /// Requests that it has sent and that are not answered yet.
     pub(crate) sent: Vec<PutRequest>,
     timers: BTreeMap<(SimTime, u64), ClientEvent>,
@@ -50,6 +52,7 @@ impl ClientBench {
             client,
             now: SimTime::ZERO,
             ledger: Ledger::new(1, 0),
+            outages: Outages::default(),
             sent: Vec::new(),
             timers: BTreeMap::new(),
             timers_set: 0,
@@ -67,6 +70,7 @@ impl ClientBench {
             stream: 0,
             producer: 0,
             ledger: &mut self.ledger,
+            outages: &mut self.outages,
             rng: &mut self.rng,
             requests: &mut self.sent,
             timers: &mut timers,

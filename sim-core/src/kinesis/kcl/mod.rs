@@ -31,8 +31,8 @@ use super::ShardIndex;
 use super::stream::Stream;
 use crate::service::FULL_SPEED;
 use coordination::{Change, Coordination, WorkerId};
-use horizon::Expired;
 pub use fleet::Pace;
+use horizon::Expired;
 use process::Reader;
 
 /// An event inside an application.

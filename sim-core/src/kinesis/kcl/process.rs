@@ -12,7 +12,7 @@ use crate::engine::{SimDuration, SimTime};
 
 use crate::flow::KeyClass;
 use crate::kinesis::log::{Extent, Log, Part};
-use crate::service::{times_as_slow, time_to_process};
+use crate::service::{time_to_process, times_as_slow};
 
 use super::coordination::WorkerId;
 use super::{App, AppCtx, Event, ShardIndex, ShardState, Stream};

@@ -92,8 +92,9 @@ impl Bench {
     /// An application in its balanced state at the start of a run.
     fn new(config: &KclConfig, stream: &StreamConfig, seed: u64) -> Self {
         let stream = Stream::new(stream);
+        let rngs = Rngs::new(seed);
         let mut bench = Self {
-            app: App::new(config, 0, &stream, &Rngs::new(seed)),
+            app: App::new(config, 0, &stream, &rngs),
             stream,
             queue: EventQueue::new(),
             ledger: Ledger::new(1, 1),
@@ -102,7 +103,7 @@ impl Bench {
             notes: Vec::new(),
             numbers: BTreeMap::new(),
         };
-        bench.act(|app, at| app.start(false, at));
+        bench.act(|app, at| app.start(false, &rngs, at));
         bench
     }
 
@@ -132,7 +133,10 @@ impl Bench {
             self.act(|app, at| app.handle(next.event, at));
         }
         self.now = until;
-        self.act(|app, at| app.sample(at));
+        self.act(|app, at| {
+            app.settle_all(at);
+            app.expire_all(at);
+        });
     }
 
     /// Records of many keys that were offered, sent and stored now.
@@ -205,7 +209,11 @@ impl Bench {
     }
 
     fn kill(&mut self, workers: u32) {
-        self.act(|app, at| app.kill_workers(workers, at));
+        for _ in 0..workers {
+            let next = (0..self.app.slots()).find(|&slot| self.app.is_running(slot));
+            let next = next.expect("a worker that runs");
+            assert!(self.act(|app, at| app.end_worker(next, false, at)));
+        }
     }
 
     fn add_worker(&mut self) {

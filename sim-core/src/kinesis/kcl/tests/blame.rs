@@ -125,13 +125,13 @@ fn a_batch_behind_others_of_its_chunk_waits_for_capacity() {
 fn a_backlog_that_a_frozen_owner_leaves_is_caught_up() {
     let mut bench = bench(|_, _| {});
     bench.run_until(at_ms(10_000));
-    let paused = bench.act(|app, at| app.pause_workers(1, at));
+    assert!(bench.act(|app, at| app.pause_worker(0, at)));
     for instant in [11_000, 11_000, 14_500] {
         bench.run_until(at_ms(instant));
         bench.append(0, 1);
     }
     bench.run_until(at_ms(15_000));
-    bench.act(|app, at| app.resume_workers(&paused, at));
+    bench.act(|app, at| app.resume_worker(0, at));
     bench.run_until(at_ms(17_500));
     assert_eq!(bench.longest(), [("owner_dead", 4_000), ("catch_up", 1_000), ("service", 1_000)]);
     bench.run_until(at_ms(18_000));
@@ -143,10 +143,10 @@ fn a_backlog_that_a_frozen_owner_leaves_is_caught_up() {
 fn a_queue_after_the_backlog_is_gone_waits_for_capacity_again() {
     let mut bench = bench(|_, _| {});
     bench.run_until(at_ms(10_000));
-    let paused = bench.act(|app, at| app.pause_workers(1, at));
+    assert!(bench.act(|app, at| app.pause_worker(0, at)));
     bench.append(0, 1);
     bench.run_until(at_ms(12_000));
-    bench.act(|app, at| app.resume_workers(&paused, at));
+    bench.act(|app, at| app.resume_worker(0, at));
     bench.run_until(at_ms(20_000));
     bench.append(0, 1);
     bench.append(0, 1);

@@ -68,11 +68,11 @@ fn a_worker_whose_lease_was_stolen_does_not_end_a_shard() {
 #[test]
 fn a_worker_that_stood_still_beyond_the_failover_time_goes_on_with_nothing() {
     let mut bench = robbed_in_the_middle_of_a_chunk(1);
-    let paused = bench.act(|app, at| app.pause_workers(1, at));
+    assert!(bench.act(|app, at| app.pause_worker(0, at)));
     bench.add_worker();
     bench.run_until(at_ms(90_000));
     assert_eq!((bench.delivered(), bench.redelivered()), (4, 0));
-    bench.act(|app, at| app.resume_workers(&paused, at));
+    bench.act(|app, at| app.resume_worker(0, at));
     bench.run_until(at_ms(92_000));
     assert_eq!((bench.delivered(), bench.redelivered()), (4, 0));
 }

@@ -117,9 +117,9 @@ fn a_pause_neither_adds_nor_takes_a_thread() {
         bench.append(shard, 1);
     }
     bench.run_until(at_ms(60_500));
-    let paused = bench.act(|app, at| app.pause_workers(1, at));
+    assert!(bench.act(|app, at| app.pause_worker(0, at)));
     bench.run_until(at_ms(62_000));
-    bench.act(|app, at| app.resume_workers(&paused, at));
+    bench.act(|app, at| app.resume_worker(0, at));
     // Both are begun anew, one after the other.
     for (end, delivered) in [(62_999, 0), (63_000, 1), (63_999, 1), (64_000, 2)] {
         bench.run_until(at_ms(end));
