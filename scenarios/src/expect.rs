@@ -10,11 +10,10 @@ use serde::Serialize;
 use sim_core::metrics::catalogue::{self, METRICS, Metric, Unit};
 use sim_core::result::{RunResult, Summary, Value};
 
-use crate::check::{Finding, MAX_CLAIMS, root};
+use crate::check::{Finding, MAX_CLAIMS, Names};
 use crate::diagnostics::Severity;
-use crate::names::Names;
 use crate::nearest;
-use crate::path::Path;
+use crate::path::{Path, root};
 use crate::schema::{Claim, ConfigValue, Scenario};
 use crate::units::{Bytes, Dur, Quantity, percent_of_text, shortened};
 

@@ -15,7 +15,7 @@
 //! | [`schema`], [`units`], `defaults` | what a scenario says, in which words, and what it may leave out |
 //! | [`knobs`], `effective` | configuration of real libraries under real names, and what follows from it |
 //! | `source`, [`span`], `read` | from text to a scenario, all structural problems in one pass |
-//! | [`check`], `timeline`, `names`, [`expect`] | what a well-formed scenario may still get wrong |
+//! | [`check`], [`expect`] | what a well-formed scenario may still get wrong |
 //! | [`tree`], [`path`] | any field by its path: mitigations, `--set`, sweeps |
 //! | [`mod@load`], [`diagnostics`] | all of it together, and problems as people see them |
 //! | [`lower`], [`rates`] | to the configuration of worlds |
@@ -30,7 +30,6 @@ pub mod knobs;
 pub mod load;
 pub mod lower;
 mod manifest;
-mod names;
 pub mod nearest;
 pub mod path;
 pub mod rates;
@@ -39,7 +38,6 @@ pub mod schema;
 pub mod shipped;
 mod source;
 pub mod span;
-mod timeline;
 pub mod tree;
 pub mod units;
 

@@ -11,12 +11,11 @@ use sim_core::config::WorldConfig;
 use sim_core::engine::SimDuration;
 use sim_core::result::RunResult;
 
-use crate::check::{Finding, check, root};
+use crate::check::{Finding, Names, check};
 use crate::diagnostics::{Origin, Problem, Problems, Severity};
 use crate::expect::{self, Outcome};
 use crate::lower;
-use crate::names::Names;
-use crate::path::{Path, Step, parse_path};
+use crate::path::{Path, Step, parse_path, root};
 use crate::rates::{Profiles, read_csv};
 use crate::read::{error, parse};
 use crate::schema::{Change, Planned, RateShape, Scenario};

@@ -59,6 +59,11 @@ impl fmt::Display for Path {
     }
 }
 
+/// The path of a section: `producers`.
+pub(crate) fn root(section: &str) -> Path {
+    Path::default().name(section)
+}
+
 /// Reads a path: `producers.web.rate`, `timeline[0].at`, `producers.web.client.config.RateLimit`.
 ///
 /// # Errors

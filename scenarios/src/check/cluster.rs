@@ -7,15 +7,13 @@
 
 use sim_core::config::kafka::MOST_BROKERS;
 
-use crate::check::{
-    Checker, MAX_MEMBERS, MAX_PARTITIONS, MAX_QUORUM, MAX_REPLICAS, MAX_ZONES, root,
-};
+use crate::check::{Checker, MAX_MEMBERS, MAX_PARTITIONS, MAX_QUORUM, MAX_REPLICAS, MAX_ZONES};
 use crate::effective::{
     INSTANCES, granted_session, has_zookeeper, places, quorum, quorum_places, topic_settings,
 };
 use crate::knobs::{BROKER, Release, TOPIC, ZOOKEEPER};
 use crate::nearest;
-use crate::path::Path;
+use crate::path::{Path, root};
 use crate::schema::{Disk, Kafka, KafkaVersion, Placed, Quorum, Topic};
 use crate::units::{ByteRate, Bytes, Dur, shortened};
 

@@ -6,7 +6,9 @@
 mod cluster;
 mod group;
 mod kinesis;
+mod names;
 mod producer;
+mod timeline;
 
 use std::collections::BTreeSet;
 
@@ -14,15 +16,15 @@ use crate::diagnostics::Severity;
 use crate::effective::topic_of;
 use crate::knobs::{KafkaLibrary, Library, Place};
 use crate::lower::{parts, records, resolution};
-use crate::names::{Names, Section};
 use crate::nearest;
-use crate::path::Path;
+use crate::path::{Path, root};
 use crate::rates::{Profiles, profile, records_within};
 use crate::schema::{
     ConfigValue, Consumer, KafkaVersion, KclVersion, Named, RateShape, Retrieval, Scenario, System,
 };
-use crate::timeline;
 use crate::units::{Dur, shortened};
+
+pub(crate) use names::{Names, Section};
 
 /// Longest simulated time.
 pub const MAX_DURATION: Dur = Dur::secs(31 * 86_400);
@@ -126,10 +128,6 @@ pub(crate) fn check(scenario: &Scenario, names: &Names, profiles: &Profiles) -> 
         checker.size(profiles);
     }
     checker.findings
-}
-
-pub(crate) fn root(name: &str) -> Path {
-    Path::default().name(name)
 }
 
 impl Checker<'_> {

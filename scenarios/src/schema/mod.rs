@@ -10,13 +10,14 @@
 
 mod kafka;
 mod kinesis;
+mod timeline;
 mod value;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::defaults;
-use crate::units::{ByteRate, Bytes, Dur, Rate, Share};
+use crate::units::{Bytes, Dur, Rate, Share};
 
 pub use kafka::{
     ControllerCosts, Disk, Kafka, KafkaGroup, KafkaProducer, KafkaVersion, LocalState, Placed,
@@ -25,6 +26,8 @@ pub use kafka::{
 pub use kinesis::{
     Capacity, GrowthRule, Kcl, KclVersion, Kinesis, Kpl, OnDemand, Retrieval, RetryFailed, Sdk,
 };
+pub(crate) use timeline::Target;
+pub use timeline::{Change, Happening, Planned};
 use value::finite;
 pub use value::{ConfigValue, Factor, SetText};
 /// Things by name, in the order of the file.
@@ -308,98 +311,6 @@ pub enum ServiceTime {
 pub struct Sink {
     /// Whether applying a record twice does no harm.
     pub idempotent: bool,
-}
-
-/// An entry of the timeline.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Planned {
-    /// When it begins.
-    pub at: Dur,
-    /// How long it lasts; to the end, or without duration, if left out.
-    #[serde(rename = "for", default)]
-    pub lasts: Option<Dur>,
-    /// What happens.
-    pub what: Happening,
-}
-
-/// A fault or an operator action; see [`sim_core::config::Happening`] for what each does.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "fields are named as in sim_core::config::Happening")]
-pub enum Happening {
-    /// Fault: a key takes a share of a producer's records.
-    HotKey { producer: String, key: String, share: Share },
-    /// Fault: a producer's rate is multiplied.
-    RateFactor {
-        producer: String,
-        factor: Factor,
-        #[serde(default)]
-        ramp: Dur,
-    },
-    /// Fault: processing takes longer.
-    SlowConsumer { consumer: String, factor: Factor },
-    /// Fault: workers die; with `for`, replacements start after it.
-    KillWorkers { consumer: String, workers: u32 },
-    /// Fault: workers stand still and then go on.
-    PauseWorkers { consumer: String, workers: u32 },
-    /// Fault: a share of API calls throws ProvisionedThroughputExceeded.
-    ThrottleApi { stream: String, share: Share },
-    /// Fault: a share of GetRecords calls throws ExpiredIterator.
-    ExpireIterators { stream: String, share: Share },
-    /// Fault: a share of PutRecords calls is stored, but never answered.
-    LoseAnswers { stream: String, share: Share },
-    /// Fault: workers crash again and again.
-    RestartLoop { consumer: String, workers: u32, up: Dur, down: Dur },
-    /// Fault: brokers die without a word; with `for`, they restart after it.
-    KillBrokers { cluster: String, brokers: Vec<u32> },
-    /// Fault: brokers stand still and then go on.
-    PauseBrokers { cluster: String, brokers: Vec<u32> },
-    /// Fault: nothing passes between a zone and everything outside it.
-    CutZone { cluster: String, zone: String },
-    /// Fault: each access to the disks of brokers takes longer.
-    SlowDisks { cluster: String, brokers: Vec<u32>, factor: Factor },
-    /// Fault: ZooKeeper servers or KRaft controllers die; with `for`, they restart after it.
-    KillQuorumNodes { cluster: String, nodes: Vec<u32> },
-    /// Action: split one shard in the middle.
-    SplitShard { stream: String, shard: u32 },
-    /// Action: split the shard that was written most in the last minute.
-    SplitHottestShard(String),
-    /// Action: merge two adjacent shards.
-    MergeShards { stream: String, shard: u32, adjacent: u32 },
-    /// Action: UpdateShardCount.
-    UpdateShardCount { stream: String, target: u32 },
-    /// Action: switch the capacity mode.
-    SwitchMode(String, Capacity),
-    /// Action: UpdateStreamWarmThroughput.
-    WarmThroughput { stream: String, throughput: ByteRate },
-    /// Action: start more workers.
-    AddWorkers { consumer: String, workers: u32 },
-    /// Action: stop workers cleanly; with `for`, replacements start after it.
-    StopWorkers { consumer: String, workers: u32 },
-    /// Action: restart workers cleanly one after the other.
-    RollingRestart {
-        consumer: String,
-        down: Dur,
-        #[serde(default)]
-        gap: Dur,
-    },
-    /// Action: controlled shutdown of brokers; with `for`, they start again after it.
-    StopBrokers { cluster: String, brokers: Vec<u32> },
-    /// Action: more partitions for a topic.
-    AddPartitions { cluster: String, topic: String, total: u32 },
-    /// Action: elect leaders for a topic's leaderless partitions, in sync or not.
-    ElectUnclean { cluster: String, topic: String },
-}
-
-/// A part of a mitigation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub enum Change {
-    /// Another value at a path, in force from the start.
-    Set(String, SetText),
-    /// An operator action at an instant.
-    At(Dur, Happening),
 }
 
 /// A claim about a run.

@@ -1,98 +1,16 @@
 //! Checks of what is planned: targets, instants, durations, shares.
 
-use crate::check::{Checker, MAX_PARTITIONS, MAX_SHARDS, MAX_TIMELINE, MAX_WORKERS, root};
+use crate::check::{Checker, MAX_PARTITIONS, MAX_SHARDS, MAX_TIMELINE, MAX_WORKERS};
 use crate::effective::{cluster, quorum_places};
-use crate::path::Path;
-use crate::schema::{Happening, Kafka, Planned, Scenario};
+use crate::path::{Path, root};
+use crate::schema::{Happening, Kafka, Planned, Scenario, Target};
 use crate::units::{ByteRate, Dur, Share};
 
 /// Greatest warm throughput (N-C-10).
 const MAX_WARM: ByteRate = ByteRate(10 << 30);
 
-/// What a happening is about.
-enum Target<'s> {
-    Stream(&'s str),
-    Producer(&'s str),
-    Consumer(&'s str),
-    Cluster(&'s str),
-}
-
-impl Happening {
-    /// Whether this is what an operator does, as against something that breaks.
-    #[must_use]
-    pub fn is_action(&self) -> bool {
-        match self {
-            Self::HotKey { .. }
-            | Self::RateFactor { .. }
-            | Self::SlowConsumer { .. }
-            | Self::KillWorkers { .. }
-            | Self::PauseWorkers { .. }
-            | Self::ThrottleApi { .. }
-            | Self::ExpireIterators { .. }
-            | Self::LoseAnswers { .. }
-            | Self::RestartLoop { .. }
-            | Self::KillBrokers { .. }
-            | Self::PauseBrokers { .. }
-            | Self::CutZone { .. }
-            | Self::SlowDisks { .. }
-            | Self::KillQuorumNodes { .. } => false,
-            Self::SplitShard { .. }
-            | Self::SplitHottestShard(_)
-            | Self::MergeShards { .. }
-            | Self::UpdateShardCount { .. }
-            | Self::SwitchMode(..)
-            | Self::WarmThroughput { .. }
-            | Self::AddWorkers { .. }
-            | Self::StopWorkers { .. }
-            | Self::RollingRestart { .. }
-            | Self::StopBrokers { .. }
-            | Self::AddPartitions { .. }
-            | Self::ElectUnclean { .. } => true,
-        }
-    }
-
-    /// Whether `for` means something: all faults last, and so does a stop.
-    fn may_last(&self) -> bool {
-        !self.is_action() || matches!(self, Self::StopWorkers { .. } | Self::StopBrokers { .. })
-    }
-
-    /// The target, and its step in a path.
-    fn target(&self) -> (Target<'_>, Option<&'static str>) {
-        match self {
-            Self::HotKey { producer, .. } | Self::RateFactor { producer, .. } => {
-                (Target::Producer(producer), Some("producer"))
-            }
-            Self::SlowConsumer { consumer, .. }
-            | Self::KillWorkers { consumer, .. }
-            | Self::PauseWorkers { consumer, .. }
-            | Self::AddWorkers { consumer, .. }
-            | Self::RestartLoop { consumer, .. }
-            | Self::RollingRestart { consumer, .. }
-            | Self::StopWorkers { consumer, .. } => (Target::Consumer(consumer), Some("consumer")),
-            Self::ThrottleApi { stream, .. }
-            | Self::ExpireIterators { stream, .. }
-            | Self::LoseAnswers { stream, .. }
-            | Self::SplitShard { stream, .. }
-            | Self::MergeShards { stream, .. }
-            | Self::UpdateShardCount { stream, .. }
-            | Self::WarmThroughput { stream, .. } => (Target::Stream(stream), Some("stream")),
-            Self::KillBrokers { cluster, .. }
-            | Self::PauseBrokers { cluster, .. }
-            | Self::CutZone { cluster, .. }
-            | Self::SlowDisks { cluster, .. }
-            | Self::KillQuorumNodes { cluster, .. }
-            | Self::StopBrokers { cluster, .. }
-            | Self::AddPartitions { cluster, .. }
-            | Self::ElectUnclean { cluster, .. } => (Target::Cluster(cluster), Some("cluster")),
-            Self::SplitHottestShard(stream) | Self::SwitchMode(stream, _) => {
-                (Target::Stream(stream), None)
-            }
-        }
-    }
-}
-
 /// Checks the timeline of a scenario.
-pub(crate) fn check(checker: &mut Checker<'_>) {
+pub(super) fn check(checker: &mut Checker<'_>) {
     let scenario = checker.scenario;
     let count = scenario.timeline.len();
     if count > MAX_TIMELINE {
@@ -343,7 +261,7 @@ fn hot_shares(checker: &mut Checker<'_>, path: &Path, index: usize) {
 }
 
 /// What rate faults can multiply a workload by, in millionths, at least 1,000,000.
-pub(crate) fn greatest_rate_factor(scenario: &Scenario) -> u64 {
+pub(super) fn greatest_rate_factor(scenario: &Scenario) -> u64 {
     let mut greatest = 1_000_000;
     for planned in &scenario.timeline {
         if let Happening::RateFactor { factor, .. } = &planned.what {

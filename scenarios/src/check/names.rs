@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::check::root;
-use crate::path::Path;
+use crate::path::{Path, root};
 use crate::schema::{Named, Scenario};
 use crate::span::{Kind, Scan};
 
