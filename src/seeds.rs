@@ -1,6 +1,6 @@
 //! The claims of a scenario on one seed or on many.
 
-use reports::{Bound, ExpectationRow, Op, OverSeeds, Seeds, Spread, Verdict};
+use reports::{Bound, ExpectationRow, OverSeeds, Seeds, Spread, Verdict};
 use scenarios::{Loaded, Outcome};
 use sim_core::result::{RunResult, Value};
 
@@ -74,12 +74,13 @@ impl Claim {
 
 /// `None` if a run that the claim is about was left out.
 fn row(outcome: Outcome) -> Option<ExpectationRow> {
+    let of_run = |value: Option<Value>| value.map_or(f64::INFINITY, Value::as_f64);
     let (bound, than) = match outcome.bound {
-        scenarios::Bound::Number(number) => (Bound::One(number), None),
-        scenarios::Bound::Range(low, high) => (Bound::Range(low, high), None),
-        scenarios::Bound::Run(name, value) => {
-            (Bound::One(value.map_or(f64::INFINITY, Value::as_f64)), Some(name))
-        }
+        scenarios::Bound::Above(bound) => (Bound::Above(bound), None),
+        scenarios::Bound::Below(bound) => (Bound::Below(bound), None),
+        scenarios::Bound::Between(low, high) => (Bound::Between(low, high), None),
+        scenarios::Bound::Higher(run, value) => (Bound::Above(of_run(value)), Some(run)),
+        scenarios::Bound::Lower(run, value) => (Bound::Below(of_run(value)), Some(run)),
     };
     let verdict = match outcome.verdict {
         scenarios::Verdict::Pass => Verdict::Pass,
@@ -89,17 +90,39 @@ fn row(outcome: Outcome) -> Option<ExpectationRow> {
     Some(ExpectationRow {
         run: outcome.run,
         metric: outcome.metric,
-        op: match outcome.op {
-            scenarios::Op::Above => Op::Above,
-            scenarios::Op::Below => Op::Below,
-            scenarios::Op::Between => Op::Between,
-            scenarios::Op::Higher => Op::Higher,
-            scenarios::Op::Lower => Op::Lower,
-        },
         bound,
         than,
         measured: outcome.measured.unwrap_or(Value::Never),
         verdict,
         over_seeds: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_about_two_runs_is_held_against_the_other_ones_value() {
+        let row_of = |bound| {
+            let row = row(Outcome {
+                run: "salt".to_owned(),
+                metric: "lag_recovery_s".to_owned(),
+                bound,
+                measured: Some(Value::Number(59.0)),
+                verdict: scenarios::Verdict::Pass,
+            });
+            row.map(|it| (it.bound, it.than))
+        };
+        let other = || "baseline".to_owned();
+        let of_other = |bound| Some((bound, Some(other())));
+        let lower = scenarios::Bound::Lower(other(), Some(Value::Count(60)));
+        assert_eq!(row_of(lower), of_other(Bound::Below(60.0)));
+        let higher = scenarios::Bound::Higher(other(), Some(Value::Count(50)));
+        assert_eq!(row_of(higher), of_other(Bound::Above(50.0)));
+        // What never happened comes later than anything.
+        let never = scenarios::Bound::Lower(other(), Some(Value::Never));
+        assert_eq!(row_of(never), of_other(Bound::Below(f64::INFINITY)));
+        assert_eq!(row_of(scenarios::Bound::Below(60.0)), Some((Bound::Below(60.0), None)));
+    }
 }

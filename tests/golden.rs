@@ -11,7 +11,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use rayon::prelude::*;
-use scenarios::{Bound, Loaded, Op, Outcome, SHIPPED, Shipped, Verdict};
+use scenarios::{Bound, Loaded, Outcome, SHIPPED, Shipped, Verdict};
 use sim_core::result::{RunResult, Value};
 
 /// What a person would check, in the order of the story.
@@ -100,20 +100,16 @@ fn judged(outcome: &Outcome) -> String {
         Verdict::Fail => "FAIL",
         Verdict::Skipped => "skipped",
     };
-    let op = match outcome.op {
-        Op::Above => "above",
-        Op::Below => "below",
-        Op::Between => "between",
-        Op::Higher => "higher than",
-        Op::Lower => "lower than",
-    };
+    let of_run = |value: &Option<Value>| value.map_or_else(String::new, number);
     let bound = match &outcome.bound {
-        Bound::Number(number) => number.to_string(),
-        Bound::Range(low, high) => format!("{low} and {high}"),
-        Bound::Run(name, value) => format!("{name}, {}", value.map_or_else(String::new, number)),
+        Bound::Above(bound) => format!("above {bound}"),
+        Bound::Below(bound) => format!("below {bound}"),
+        Bound::Between(low, high) => format!("between {low} and {high}"),
+        Bound::Higher(run, value) => format!("higher than {run}, {}", of_run(value)),
+        Bound::Lower(run, value) => format!("lower than {run}, {}", of_run(value)),
     };
     let measured = outcome.measured.map_or("nothing".to_owned(), number);
-    format!("{verdict} {}: {} {measured} {op} {bound}", outcome.run, outcome.metric)
+    format!("{verdict} {}: {} {measured} {bound}", outcome.run, outcome.metric)
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Rules that no compiler checks: who may import whom, headers, sizes, leftovers.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 /// Modules of sim-core from the ground up; each may import those of lower layers only.
@@ -17,6 +18,8 @@ const SEEN: &[(&str, &str)] = &[
     ("reports/", "result metrics::catalogue engine::Sim"),
     ("scenarios/", "config engine result metrics::catalogue"),
 ];
+/// Crates whose modules import each other in no circle; of sim-core the layers say so.
+const WITHOUT_CIRCLES: &[&str] = &["reports/src/", "scenarios/src/"];
 const MOST_LINES: usize = 800;
 const MOST_LINES_OF_A_FUNCTION: usize = 70;
 
@@ -61,6 +64,84 @@ fn modules_of_sim_core_import_lower_layers_only() {
             let module = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
             let fine = module == own || layer(module).is_some() && layer(module) < layer(own);
             assert!(fine, "{name}: `{own}` may not import `{module}`");
+        }
+    }
+}
+
+/// The word that a text begins with.
+fn word(text: &str) -> &str {
+    text.trim_start().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap()
+}
+
+/// Words that begin the items of a path's end: `b::C` or `{b::C, d}`.
+fn words(rest: &str) -> Vec<&str> {
+    match rest.strip_prefix('{') {
+        Some(list) => list.split('}').next().unwrap().split(',').map(word).collect(),
+        None => vec![word(rest)],
+    }
+}
+
+/// What each module at the root of a crate imports of the others; its tests may import anything.
+fn imports(folder: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let of_crate: Vec<(String, String)> = files(&[".rs"])
+        .into_iter()
+        .filter_map(|(name, text)| {
+            let inside = name.strip_prefix(folder)?.to_owned();
+            let code = text.split("#[cfg(test)]\nmod tests {").next()?;
+            let lines = code.lines().filter(|it| !it.trim_start().starts_with("//"));
+            Some((inside, lines.collect::<Vec<_>>().join("\n")))
+        })
+        .collect();
+    let (roots, inside) = of_crate.iter().partition::<Vec<_>, _>(|it| it.0 == "lib.rs");
+    // Names that the root passes on, and the modules that have them.
+    let mut homes: BTreeMap<&str, &str> = BTreeMap::new();
+    for rest in roots.iter().flat_map(|it| it.1.split("pub use ").skip(1)) {
+        let (home, names) = rest.split_once("::").unwrap();
+        homes.extend(words(names).into_iter().map(|it| (it, home)));
+    }
+    let modules: BTreeSet<&str> = inside.iter().map(|it| word(&it.0)).collect();
+    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, text) in inside {
+        let own = word(name);
+        let depth = name.trim_end_matches("/mod.rs").split('/').count();
+        let text = text.replace(&"super::".repeat(depth), "crate::");
+        for word in text.split("crate::").skip(1).flat_map(words).filter(|it| !it.is_empty()) {
+            let to = homes.get(word).copied().unwrap_or(word);
+            assert!(modules.contains(to), "{folder}{name}: `{word}` is of no module");
+            if to != own {
+                imports.entry(own.to_owned()).or_default().insert(to.to_owned());
+            }
+        }
+    }
+    imports
+}
+
+/// The shortest circle through a module: from it over what it imports back to it.
+fn circle(imports: &BTreeMap<String, BTreeSet<String>>, start: &str) -> Option<Vec<String>> {
+    let mut seen = BTreeSet::new();
+    let mut paths = VecDeque::from([vec![start.to_owned()]]);
+    while let Some(path) = paths.pop_front() {
+        for next in imports.get(path.last()?).into_iter().flatten() {
+            let longer = [path.as_slice(), std::slice::from_ref(next)].concat();
+            if next == start {
+                return Some(longer);
+            }
+            if seen.insert(next) {
+                paths.push_back(longer);
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn modules_of_scenarios_and_of_reports_import_each_other_in_no_circle() {
+    for folder in WITHOUT_CIRCLES {
+        let imports = imports(folder);
+        assert!(imports.len() > 5, "{folder} has modules that import others");
+        for module in imports.keys() {
+            let circle = circle(&imports, module).map(|it| it.join(" -> "));
+            assert_eq!(circle, None, "{folder}");
         }
     }
 }

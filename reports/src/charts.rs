@@ -13,16 +13,14 @@ mod palette;
 #[cfg(feature = "png")]
 pub mod png;
 mod scale;
-mod series;
 mod svg;
 mod thin;
 mod throughput;
 
-pub(crate) use series::{crest, lag as lag_series};
-
 use std::collections::BTreeSet;
 
 use crate::report::{OutputFile, Report};
+use crate::series;
 
 /// A chart could not be drawn. No result of a run should bring this about.
 #[derive(Debug, thiserror::Error)]

@@ -11,15 +11,15 @@ pub mod events_ndjson;
 pub mod format;
 pub mod manifest;
 pub mod output;
+mod render;
 mod report;
 mod seeds;
+mod series;
 pub mod series_csv;
 pub mod summary_json;
 pub mod table;
 
 pub use output::{Output, OutputError};
-pub use report::{
-    Bound, ExpectationRow, Op, OutputFile, OverSeeds, Provenance, RenderError, Report, Verdict,
-    render,
-};
+pub use render::{RenderError, render};
+pub use report::{Bound, ExpectationRow, OutputFile, OverSeeds, Provenance, Report, Verdict};
 pub use seeds::{Seeds, Spread};

@@ -1,12 +1,10 @@
-//! What a report is made of, and the facade that renders all its files.
+//! What a report is made of.
 
 use std::collections::BTreeMap;
 
 use sim_core::result::{RunResult, Value};
 
-use crate::charts::{self, ChartError};
 use crate::seeds::{Seeds, Spread};
-use crate::{events_ndjson, series_csv, summary_json};
 
 /// Everything that the files and the table of one scenario are drawn from.
 #[derive(Clone, Copy, Debug)]
@@ -61,11 +59,9 @@ pub struct ExpectationRow {
     pub run: String,
     /// A summary name, or a qualified one: `producers.web.throttled_ratio`.
     pub metric: String,
-    /// How measured and bound are compared.
-    pub op: Op,
     /// What it is compared with.
     pub bound: Bound,
-    /// For [`Op::Higher`] and [`Op::Lower`]: the run whose value is the bound.
+    /// The run whose value is the bound, if it is another run's.
     pub than: Option<String>,
     /// What the run did.
     pub measured: Value,
@@ -86,42 +82,16 @@ pub struct OverSeeds {
     pub measured: Spread,
 }
 
-/// The comparison of an expectation; all are strict (decision D-6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
-    /// Greater than a number.
-    Above,
-    /// Less than a number.
-    Below,
-    /// Between two numbers.
-    Between,
-    /// Greater than another run's value.
-    Higher,
-    /// Less than another run's value.
-    Lower,
-}
-
-impl Op {
-    /// The word in `summary.json`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Above => "above",
-            Self::Below => "below",
-            Self::Between => "between",
-            Self::Higher => "higher",
-            Self::Lower => "lower",
-        }
-    }
-}
-
-/// What an expectation compares with.
+/// What an expectation compares with; all comparisons are strict (decision D-6). Infinite if
+/// another run's value is never.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Bound {
-    /// One number; infinite if another run's value is never.
-    One(f64),
-    /// Low and high.
-    Range(f64, f64),
+    /// Greater than this.
+    Above(f64),
+    /// Less than this.
+    Below(f64),
+    /// Greater than the first and less than the second.
+    Between(f64, f64),
 }
 
 /// The outcome of an expectation.
@@ -162,28 +132,4 @@ impl OutputFile {
     pub fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         Self { name: name.into(), bytes: bytes.into() }
     }
-}
-
-/// A file could not be made from the results. No scenario should bring this about.
-#[derive(Debug, thiserror::Error)]
-pub enum RenderError {
-    /// A chart.
-    #[error(transparent)]
-    Chart(#[from] ChartError),
-    /// A JSON document.
-    #[error("cannot write JSON: {0}")]
-    Json(#[from] serde_json::Error),
-    /// `series.csv`.
-    #[error("cannot write CSV: {0}")]
-    Csv(#[from] csv::Error),
-}
-
-/// Every file of a report but the manifest, which [`crate::Output::write`] adds when it knows all
-/// files of the directory.
-pub fn render(report: &Report<'_>) -> Result<Vec<OutputFile>, RenderError> {
-    let mut files = vec![OutputFile::new("summary.json", summary_json::document(report)?)];
-    files.extend(charts::all(report)?);
-    files.push(OutputFile::new("series.csv", series_csv::document(report.runs)?));
-    files.push(OutputFile::new("events.ndjson", events_ndjson::document(report.runs)?));
-    Ok(files)
 }

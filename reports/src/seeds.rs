@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use sim_core::result::{RunResult, Series, Value};
 
-use crate::charts::{crest, lag_series};
+use crate::series;
 
 /// Below this many seeds a band spans all of them; above, the middle 90 %.
 const FEW: usize = 20;
@@ -79,7 +79,7 @@ impl Seeds {
                 values.push(*value);
             }
             if self.added < MOST_IN_BANDS {
-                for series in lag_series(result) {
+                for series in series::lag(result) {
                     run.add_lag(series, result);
                 }
             }
@@ -129,7 +129,7 @@ impl Seeds {
 
 impl Run {
     fn add_lag(&mut self, series: &Series, result: &RunResult) {
-        let crest = crest(series, result);
+        let crest = series::crest(series, result);
         let group = crest.len().div_ceil(COLUMNS).max(1);
         let columns = self.lag.entry(series.name.clone()).or_default();
         for (index, steps) in crest.chunks(group).enumerate() {

@@ -149,14 +149,21 @@ impl OverSeedsJson {
 
 impl<'a> Expectation<'a> {
     fn of(row: &'a ExpectationRow) -> Self {
+        let one = |bound| BoundJson::One(Number(bound));
+        let (op, bound) = match (row.bound, &row.than) {
+            (Bound::Above(bound), None) => ("above", one(bound)),
+            (Bound::Above(bound), Some(_)) => ("higher", one(bound)),
+            (Bound::Below(bound), None) => ("below", one(bound)),
+            (Bound::Below(bound), Some(_)) => ("lower", one(bound)),
+            (Bound::Between(low, high), _) => {
+                ("between", BoundJson::Range([Number(low), Number(high)]))
+            }
+        };
         Self {
             run: &row.run,
             metric: &row.metric,
-            op: row.op.as_str(),
-            bound: match row.bound {
-                Bound::One(bound) => BoundJson::One(Number(bound)),
-                Bound::Range(low, high) => BoundJson::Range([Number(low), Number(high)]),
-            },
+            op,
+            bound,
             than: row.than.as_deref(),
             measured: Measured(row.measured),
             verdict: row.verdict.as_str(),

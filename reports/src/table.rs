@@ -14,7 +14,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::charts::marks;
 use crate::format;
-use crate::report::{Bound, ExpectationRow, Op, OverSeeds, Report, Verdict};
+use crate::report::{Bound, ExpectationRow, OverSeeds, Report, Verdict};
 
 /// The whole text, for a terminal `width` columns wide, with colour if the caller says so.
 #[must_use]
@@ -172,16 +172,12 @@ fn over_seeds(over: &OverSeeds, unit: Unit) -> String {
 }
 
 fn expected(row: &ExpectationRow, unit: Unit) -> String {
-    let word = match row.op {
-        Op::Above | Op::Higher => "above",
-        Op::Below | Op::Lower => "below",
-        Op::Between => "between",
-    };
     // Bounds are round: `25 %` rather than `25.0 %`.
     let number = |bound| format::number(bound, unit).replace(".0 ", " ");
-    let bound = match row.bound {
-        Bound::One(bound) => number(bound),
-        Bound::Range(low, high) => format!("{} and {}", number(low), number(high)),
+    let (word, bound) = match row.bound {
+        Bound::Above(bound) => ("above", number(bound)),
+        Bound::Below(bound) => ("below", number(bound)),
+        Bound::Between(low, high) => ("between", format!("{} and {}", number(low), number(high))),
     };
     match &row.than {
         Some(than) => format!("{word} that of {}, {bound}", plain(than)),

@@ -3,8 +3,6 @@
 
 use crate::units::{ByteRate, Bytes, Dur};
 
-use crate::schema::{Placed, RecordSize};
-
 /// A number that people recognise; any would do.
 pub(crate) const fn seed() -> u64 {
     42
@@ -64,9 +62,7 @@ pub(crate) const fn day() -> Dur {
 }
 
 /// Assumption: the size that AWS's own sizing examples use.
-pub(crate) const fn record_size() -> RecordSize {
-    RecordSize::Fixed(Bytes(1 << 10))
-}
+pub(crate) const RECORD_SIZE: Bytes = Bytes(1 << 10);
 
 /// A cluster of one zone, unless it says otherwise.
 pub(crate) fn zones() -> Vec<String> {
@@ -74,9 +70,7 @@ pub(crate) fn zones() -> Vec<String> {
 }
 
 /// The least that survives the loss of one: brokers and nodes of a quorum.
-pub(crate) const fn three() -> Placed {
-    Placed::Count(3)
-}
+pub(crate) const MACHINES: u32 = 3;
 
 /// K-DSK-1: what a gp3 volume has without paying more.
 pub(crate) const fn gp3_throughput() -> ByteRate {

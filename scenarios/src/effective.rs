@@ -4,54 +4,14 @@
 
 use std::borrow::Cow;
 
-use sim_core::config::kafka::DiskConfig;
+use sim_core::config::kafka::{Assignor, DiskConfig};
 
-use crate::knobs::{BROKER, CONSUMER, Knob, NONE, PRODUCER, STREAMS, TOPIC, ZOOKEEPER};
+use crate::knobs::{BROKER, CONSUMER, Knob, NONE, PRODUCER, STREAMS, TOPIC, ZOOKEEPER, assignors};
 use crate::schema::{
-    Client, ConfigValue, Consumer, ControllerCosts, Disk, Kafka, KafkaGroup, KafkaVersion, Kcl,
-    Kinesis, Named, Placed, Producer, Quorum, Scenario, System, Topic,
+    Client, ConfigValue, ControllerCosts, Disk, Kafka, KafkaGroup, KafkaVersion, Named, Placed,
+    Producer, Quorum, Scenario, Topic,
 };
 use crate::units::Dur;
-
-impl System {
-    /// The stream that it is, if it is one.
-    #[must_use]
-    pub fn as_kinesis(&self) -> Option<&Kinesis> {
-        match self {
-            Self::Kinesis(kinesis) => Some(kinesis),
-            Self::Kafka(_) => None,
-        }
-    }
-
-    /// The cluster that it is, if it is one.
-    #[must_use]
-    pub fn as_kafka(&self) -> Option<&Kafka> {
-        match self {
-            Self::Kinesis(_) => None,
-            Self::Kafka(kafka) => Some(kafka),
-        }
-    }
-}
-
-impl Consumer {
-    /// The KCL application that it is, if it is one.
-    #[must_use]
-    pub fn as_kcl(&self) -> Option<&Kcl> {
-        match self {
-            Self::Kcl(kcl) => Some(kcl),
-            Self::KafkaGroup(_) => None,
-        }
-    }
-
-    /// The consumer group that it is, if it is one.
-    #[must_use]
-    pub fn as_group(&self) -> Option<&KafkaGroup> {
-        match self {
-            Self::Kcl(_) => None,
-            Self::KafkaGroup(group) => Some(group),
-        }
-    }
-}
 
 /// The cluster of that name.
 pub(crate) fn cluster<'s>(scenario: &'s Scenario, name: &str) -> Option<&'s Kafka> {
@@ -71,10 +31,10 @@ pub(crate) fn quorum(kafka: &Kafka) -> Cow<'_, Quorum> {
     match (&kafka.quorum, kafka.version) {
         (Some(quorum), _) => Cow::Borrowed(quorum),
         (None, KafkaVersion::V2_4) => {
-            Cow::Owned(Quorum::ZooKeeper { nodes: Placed::Count(3), config: Named::new() })
+            Cow::Owned(Quorum::ZooKeeper { nodes: Placed::default(), config: Named::new() })
         }
         (None, KafkaVersion::V3_9 | KafkaVersion::V4_1) => {
-            Cow::Owned(Quorum::KRaft { nodes: Placed::Count(3), combined: false })
+            Cow::Owned(Quorum::KRaft { nodes: Placed::default(), combined: false })
         }
     }
 }
@@ -252,6 +212,18 @@ pub(crate) fn streams_value(group: &KafkaGroup, name: &str, version: KafkaVersio
 /// Whether a group speaks KIP-848.
 pub(crate) fn is_kip_848(group: &KafkaGroup, version: KafkaVersion) -> bool {
     group.streams.is_none() && consumer_value(group, "group.protocol", version) == 1
+}
+
+/// The assignors of a group that speaks the classic protocol, by preference.
+pub(crate) fn assignors_of(group: &KafkaGroup, version: KafkaVersion) -> Vec<Assignor> {
+    // From 2.4 on the assignor of Kafka Streams is sticky and cooperative (KIP-429).
+    if group.streams.is_some() {
+        return vec![Assignor::CooperativeSticky];
+    }
+    let key = "partition.assignment.strategy";
+    let given = group.config.get(key).and_then(ConfigValue::as_text);
+    let default = CONSUMER.of(version).find(|it| it.name == key).map(|it| it.default);
+    assignors(given.or(default).unwrap_or_default()).unwrap_or_default()
 }
 
 /// A key of `zoo.cfg`.

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use sim_core::metrics::catalogue::{self, METRICS, Metric, Unit};
 use sim_core::result::{RunResult, Summary, Value};
 
@@ -17,25 +16,8 @@ use crate::path::{Path, root};
 use crate::schema::{Claim, ConfigValue, Scenario};
 use crate::units::{Bytes, Dur, Quantity, percent_of_text, shortened};
 
-/// What a claim compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Op {
-    /// measured > bound
-    Above,
-    /// measured < bound
-    Below,
-    /// low < measured < high
-    Between,
-    /// measured > that of another run
-    Higher,
-    /// measured < that of another run
-    Lower,
-}
-
 /// Whether a claim holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It does.
     Pass,
@@ -45,15 +27,32 @@ pub enum Verdict {
     Skipped,
 }
 
-/// What a measured value is held against, in the unit that ends the metric's name.
+/// What a measured value is held against, in the unit that ends the metric's name; infinite for
+/// never.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Bound {
-    /// A number; infinite for never.
-    Number(f64),
-    /// Two of them.
-    Range(f64, f64),
-    /// Another run, and what was measured there.
-    Run(String, Option<Value>),
+    /// measured > bound
+    Above(f64),
+    /// measured < bound
+    Below(f64),
+    /// low < measured < high
+    Between(f64, f64),
+    /// measured > what that other run measured
+    Higher(String, Option<Value>),
+    /// measured < what that other run measured
+    Lower(String, Option<Value>),
+}
+
+impl Bound {
+    fn holds(&self, measured: f64) -> bool {
+        match self {
+            Self::Above(bound) => measured > *bound,
+            Self::Below(bound) => measured < *bound,
+            Self::Between(low, high) => measured > *low && measured < *high,
+            Self::Higher(_, than) => than.is_some_and(|it| measured > it.as_f64()),
+            Self::Lower(_, than) => than.is_some_and(|it| measured < it.as_f64()),
+        }
+    }
 }
 
 /// A judged claim.
@@ -63,9 +62,7 @@ pub struct Outcome {
     pub run: String,
     /// As in the claim: `throttled_ratio`, `producers.web.throttled_ratio`.
     pub metric: String,
-    /// What was compared.
-    pub op: Op,
-    /// With what.
+    /// What it is held against.
     pub bound: Bound,
     /// What was measured; `None` if it was not.
     pub measured: Option<Value>,
@@ -170,7 +167,7 @@ fn finding(path: Path, message: String, help: Option<String>) -> Finding {
 fn check_claim(path: &Path, claim: &Claim, names: &Names, findings: &mut Vec<Finding>) {
     let (run, metric) = claim.subject();
     check_run(path.index(0), run, names, findings);
-    if let Claim::Higher(_, _, than) | Claim::Lower(_, _, than) = claim {
+    if let Some(than) = claim.than() {
         check_run(path.index(2), than, names, findings);
         if than == run {
             let message = "this compares a run with itself".to_owned();
@@ -243,38 +240,6 @@ fn check_metric(
     metric
 }
 
-impl Claim {
-    /// The run and the metric that it is about.
-    #[must_use]
-    pub fn subject(&self) -> (&str, &str) {
-        match self {
-            Self::Above(run, metric, _)
-            | Self::Below(run, metric, _)
-            | Self::Between(run, metric, _, _)
-            | Self::Higher(run, metric, _)
-            | Self::Lower(run, metric, _) => (run, metric),
-        }
-    }
-
-    fn bounds(&self) -> Vec<&ConfigValue> {
-        match self {
-            Self::Above(_, _, bound) | Self::Below(_, _, bound) => vec![bound],
-            Self::Between(_, _, low, high) => vec![low, high],
-            Self::Higher(..) | Self::Lower(..) => Vec::new(),
-        }
-    }
-
-    fn op(&self) -> Op {
-        match self {
-            Self::Above(..) => Op::Above,
-            Self::Below(..) => Op::Below,
-            Self::Between(..) => Op::Between,
-            Self::Higher(..) => Op::Higher,
-            Self::Lower(..) => Op::Lower,
-        }
-    }
-}
-
 /// Judges all claims of a scenario on the results of its runs.
 #[must_use]
 pub fn evaluate(scenario: &Scenario, results: &[RunResult]) -> Vec<Outcome> {
@@ -294,61 +259,22 @@ fn judge(claim: &Claim, results: &[RunResult]) -> Outcome {
         .map_or(Unit::Count, |it| it.unit);
     // A claim that was checked has bounds that read; one that was not fails.
     let number = |bound| read_bound(unit, bound).unwrap_or(f64::NAN);
-    let mut left_out = result_of(run).is_none();
     let bound = match claim {
-        Claim::Above(_, _, bound) | Claim::Below(_, _, bound) => Bound::Number(number(bound)),
-        Claim::Between(_, _, low, high) => Bound::Range(number(low), number(high)),
-        Claim::Higher(_, _, than) | Claim::Lower(_, _, than) => {
-            left_out |= result_of(than).is_none();
-            Bound::Run(than.clone(), measured_in(than))
-        }
+        Claim::Above(_, _, bound) => Bound::Above(number(bound)),
+        Claim::Below(_, _, bound) => Bound::Below(number(bound)),
+        Claim::Between(_, _, low, high) => Bound::Between(number(low), number(high)),
+        Claim::Higher(_, _, than) => Bound::Higher(than.clone(), measured_in(than)),
+        Claim::Lower(_, _, than) => Bound::Lower(than.clone(), measured_in(than)),
     };
-    let op = claim.op();
+    let left_out =
+        [Some(run), claim.than()].into_iter().flatten().any(|it| result_of(it).is_none());
     let measured = measured_in(run);
     let verdict = match measured {
         _ if left_out => Verdict::Skipped,
-        Some(measured) if holds(op, measured.as_f64(), &bound) => Verdict::Pass,
+        Some(measured) if bound.holds(measured.as_f64()) => Verdict::Pass,
         Some(_) | None => Verdict::Fail,
     };
-    Outcome { run: run.to_owned(), metric: metric.to_owned(), op, bound, measured, verdict }
-}
-
-fn holds(op: Op, measured: f64, bound: &Bound) -> bool {
-    match (op, bound) {
-        (Op::Above, Bound::Number(bound)) => measured > *bound,
-        (Op::Below, Bound::Number(bound)) => measured < *bound,
-        (Op::Between, Bound::Range(low, high)) => measured > *low && measured < *high,
-        (Op::Higher, Bound::Run(_, Some(than))) => measured > than.as_f64(),
-        (Op::Lower, Bound::Run(_, Some(than))) => measured < than.as_f64(),
-        (Op::Above | Op::Below | Op::Between | Op::Higher | Op::Lower, _) => false,
-    }
-}
-
-impl Outcome {
-    /// As in `summary.json`.
-    #[must_use]
-    pub fn to_json(&self) -> serde_json::Value {
-        use serde_json::json;
-        let value = |value: Option<Value>| match value {
-            Some(Value::Count(count)) => json!(count),
-            Some(Value::Number(number)) => json!(number),
-            Some(Value::Never) | None => json!(null),
-        };
-        // JSON has no infinity: never is null, as in measured values.
-        let bound = match &self.bound {
-            Bound::Number(bound) => json!(bound),
-            Bound::Range(low, high) => json!([low, high]),
-            Bound::Run(name, measured) => json!({"run": name, "measured": value(*measured)}),
-        };
-        json!({
-            "run": self.run,
-            "metric": self.metric,
-            "op": self.op,
-            "bound": bound,
-            "measured": value(self.measured),
-            "verdict": self.verdict,
-        })
-    }
+    Outcome { run: run.to_owned(), metric: metric.to_owned(), bound, measured, verdict }
 }
 
 #[cfg(test)]
@@ -429,9 +355,8 @@ mod tests {
         let text = r#"[Above("baseline", "producers.web.records_lost", 6)]"#;
         let outcome = judge(&claims(text)[0], &[result]);
         assert_eq!(outcome.measured, Some(Value::Count(7)));
-        assert_eq!(outcome.to_json()["verdict"], "pass");
-        assert_eq!(outcome.to_json()["op"], "above");
-        assert_eq!(outcome.to_json()["bound"], 6.0);
+        assert_eq!(outcome.bound, Bound::Above(6.0));
+        assert_eq!(outcome.verdict, Pass);
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //!
 //! | File | Does |
 //! |---|---|
-//! | [`schema`], [`units`], `defaults` | what a scenario says, in which words, and what it may leave out |
+//! | [`schema`], [`units`], [`value`], [`version`], `defaults` | what a scenario says, in which words, and what it may leave out |
 //! | [`knobs`], `effective` | configuration of real libraries under real names, and what follows from it |
 //! | `source`, [`span`], `read` | from text to a scenario, all structural problems in one pass |
 //! | [`check`], [`expect`] | what a well-formed scenario may still get wrong |
@@ -40,9 +40,11 @@ mod source;
 pub mod span;
 pub mod tree;
 pub mod units;
+pub mod value;
+pub mod version;
 
 pub use diagnostics::{Problem, Problems, Severity};
-pub use expect::{Bound, Op, Outcome, Verdict, evaluate};
+pub use expect::{Bound, Outcome, Verdict, evaluate};
 pub use load::{Loaded, ReadFile, Variant, load, load_bytes};
 pub use schema::Scenario;
 pub use shipped::{SHIPPED, Shipped, TEMPLATE};

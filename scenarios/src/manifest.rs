@@ -12,7 +12,7 @@ use crate::knobs::{
     BROKER, CONSUMER, KCL, KPL, KafkaLibrary, Knob, Library, NONE, PRODUCER, STREAMS, ZOOKEEPER,
 };
 use crate::load::{Loaded, Variant};
-use crate::path::{Path, Step};
+use crate::path::Path;
 use crate::schema::{
     Capacity, Client, ConfigValue, Consumer, ControllerCosts, Kafka, KafkaGroup, KafkaProducer,
     KafkaVersion, KclVersion, Named, Quorum, RateShape, Scenario, System, Topic,
@@ -128,14 +128,7 @@ impl Loaded {
 
 /// Where a value of Kafka's configuration comes from that nobody gave.
 fn of_kafka(path: &Path, scenario: &Scenario) -> Option<String> {
-    let names: Vec<&str> = path
-        .0
-        .iter()
-        .map(|step| match step {
-            Step::Name(name) => name.as_str(),
-            Step::Index(_) => "",
-        })
-        .collect();
+    let names = path.names();
     let version = |name: &str| Some(scenario.systems.get(name)?.as_kafka()?.version);
     let profile = |name: &str| Some(format!("Kafka {}", version(name)?));
     match names.as_slice() {

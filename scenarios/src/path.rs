@@ -39,6 +39,16 @@ impl Path {
         Self(steps)
     }
 
+    /// Its names, with empty ones for indices.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let steps = self.0.iter();
+        let names = steps.map(|step| match step {
+            Step::Name(name) => name.as_str(),
+            Step::Index(_) => "",
+        });
+        names.collect()
+    }
+
     /// Whether this path is `other` or leads into it.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {

@@ -13,7 +13,7 @@
 use ron::Options;
 use ron::extensions::Extensions;
 
-use crate::path::{Path, Step};
+use crate::path::Path;
 use crate::span::{Kind, Scan};
 
 /// Variants whose fields all have defaults: they may stand without parentheses.
@@ -33,14 +33,7 @@ pub(crate) fn options() -> Options {
 /// The variant that a text alone stands for at that path.
 #[must_use]
 pub(crate) fn short_for(path: &Path) -> Option<&'static str> {
-    let names: Vec<&str> = path
-        .0
-        .iter()
-        .map(|step| match step {
-            Step::Name(name) => name.as_str(),
-            Step::Index(_) => "",
-        })
-        .collect();
+    let names = path.names();
     match names.as_slice() {
         ["producers", _, "rate"] => Some("Constant"),
         ["producers", _, "record_size"] | ["consumers", _, "service_time"] => Some("Fixed"),

@@ -9,11 +9,11 @@ use sim_core::result::{RunResult, Series};
 
 use crate::format;
 use crate::report::Report;
+use crate::series::{self, Xy};
 
 use super::figure::{Curve, Data, Figure, LegendEntry, PanelData};
 use super::palette;
 use super::scale::Scale;
-use super::series;
 
 /// The chart of the cluster, or `None` if nothing ever ailed it in any run.
 pub(super) fn figure(report: &Report<'_>, cluster: &str) -> Option<Figure> {
@@ -175,8 +175,8 @@ impl<'a> Level<'a> {
 
     fn curves(
         &self,
-        data: fn(Vec<super::thin::Xy>) -> Data,
-        points: fn(&Series, &RunResult) -> Vec<super::thin::Xy>,
+        data: fn(Vec<Xy>) -> Data,
+        points: fn(&Series, &RunResult) -> Vec<Xy>,
     ) -> Vec<Curve> {
         let shown = if series::all_same(&self.series) { 1 } else { self.series.len() };
         let runs = self.report.runs.iter().enumerate().take(shown);

@@ -13,17 +13,16 @@ use plotters::prelude::DrawingAreaErrorKind;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontDesc, FontFamily, FontStyle, RGBColor, ShapeStyle, TextStyle};
 
+use crate::series::Xy;
+
 use super::ChartError;
 use super::scale::Scale;
 use super::svg::{self, FAMILY, Pen, Svg, Tail, UNITS};
-use super::thin::Xy;
 
 /// Inter, regular weight.
 pub(super) const REGULAR: &[u8] = include_bytes!("../../assets/inter-latin-400.ttf");
 /// Inter, semibold.
 pub(super) const SEMIBOLD: &[u8] = include_bytes!("../../assets/inter-latin-600.ttf");
-/// Arrows and Greek letters, which Inter's Latin subset lacks.
-pub(super) const SYMBOLS: &[u8] = include_bytes!("../../assets/DejaVuSans-sub.ttf");
 
 /// What plotters reports; our backend itself cannot fail.
 pub(super) type Failure = DrawingAreaErrorKind<Infallible>;

@@ -6,13 +6,14 @@ use sim_core::result::MarkKind;
 
 use crate::format;
 use crate::report::Report;
+use crate::series::Xy;
 
 use super::ChartError;
 use super::canvas::{Canvas, Failure, Frame, Panel, Stroke, Type};
 use super::marks::{self, Item, LABEL_GAP, ROW, SAMPLE};
 use super::palette::{AXIS, DIM, FAULT, GRID, INK, Look, PAPER};
 use super::scale::Scale;
-use super::thin::{self, Xy};
+use super::thin;
 
 const WIDTH: f64 = 1_200.0;
 const MARGIN: f64 = 18.0;

@@ -8,13 +8,12 @@ use sim_core::result::{RunResult, Series};
 
 use crate::format;
 use crate::report::Report;
+use crate::series::{self, Xy};
 
 use super::figure::{Curve, Data, Figure, LegendEntry, PanelData};
 use super::palette::{self, INK, Look};
 use super::scale::Scale;
-use super::series;
 use super::shortened;
-use super::thin::Xy;
 
 /// Height that the strips share, if each has neither too little nor more than is of use.
 const STRIPS: f64 = 620.0;

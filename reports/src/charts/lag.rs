@@ -5,12 +5,11 @@ use sim_core::result::{RunResult, Series, Value};
 use crate::format;
 use crate::report::Report;
 use crate::seeds::Moment;
+use crate::series::{self, Xy};
 
 use super::figure::{Curve, Data, Figure, LegendEntry, PanelData, Peak};
 use super::palette;
 use super::scale::Scale;
-use super::series;
-use super::thin::Xy;
 
 /// The chart of the consumer, or of all together if there is none; `None` if no run tells of
 /// its lag.

@@ -4,7 +4,10 @@
 use resvg::{tiny_skia, usvg};
 
 use super::ChartError;
-use super::canvas::{REGULAR, SEMIBOLD, SYMBOLS};
+use super::canvas::{REGULAR, SEMIBOLD};
+
+/// Arrows and Greek letters, which Inter's Latin subset lacks.
+const SYMBOLS: &[u8] = include_bytes!("../../assets/DejaVuSans-sub.ttf");
 
 /// Pixels of the picture for each pixel of the drawing.
 const ZOOM: f32 = 2.0;

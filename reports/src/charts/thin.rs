@@ -1,8 +1,7 @@
 //! Thinning of a series to what a chart can show: per column of pixels the first, least, greatest
 //! and last value. No spike is ever lost, which averaging or sampling would do.
 
-/// A point of a curve: seconds and value.
-pub(super) type Xy = (f64, f64);
+use crate::series::Xy;
 
 /// The points to draw, in order; a subset of `points`, whose times must not decrease.
 pub(super) fn thin(points: &[Xy], seconds: f64, columns: f64) -> Vec<Xy> {

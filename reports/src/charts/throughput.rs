@@ -4,11 +4,11 @@ use sim_core::result::{RunResult, Series};
 
 use crate::format;
 use crate::report::Report;
+use crate::series;
 
 use super::figure::{Curve, Data, Figure, LegendEntry, PanelData};
 use super::palette;
 use super::scale::Scale;
-use super::series;
 
 /// The chart, or `None` if no run has any of its series.
 pub(super) fn figure(report: &Report<'_>) -> Option<Figure> {

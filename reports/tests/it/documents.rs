@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use reports::{
-    Bound, ExpectationRow, Op, Report, Verdict, events_ndjson, manifest, render, series_csv,
+    Bound, ExpectationRow, Report, Verdict, events_ndjson, manifest, render, series_csv,
     summary_json,
 };
 use serde_json::json;
@@ -91,8 +91,7 @@ fn summary_json_has_the_shape_of_its_contract() {
     let rows = [ExpectationRow {
         run: "baseline".to_owned(),
         metric: "lag_recovery_s".to_owned(),
-        op: Op::Between,
-        bound: Bound::Range(1.0, 2.0),
+        bound: Bound::Between(1.0, 2.0),
         than: None,
         measured: Value::Never,
         verdict: Verdict::Fail,
@@ -100,6 +99,22 @@ fn summary_json_has_the_shape_of_its_contract() {
     }];
     let text = summary_json::document(&report(&runs, &rows, &json!(null))).unwrap();
     assert_eq!(text, SUMMARY_JSON);
+}
+
+#[test]
+fn a_bound_that_is_another_runs_value_has_a_word_of_its_own() {
+    let row = expectations().remove(0);
+    let word = |bound, than: Option<&str>| {
+        let rows = [ExpectationRow { bound, than: than.map(str::to_owned), ..row.clone() }];
+        let text = summary_json::document(&report(&[], &rows, &json!(null))).unwrap();
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        document["expectations"][0]["op"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(word(Bound::Above(1.0), None), "above");
+    assert_eq!(word(Bound::Below(1.0), None), "below");
+    assert_eq!(word(Bound::Between(1.0, 2.0), None), "between");
+    assert_eq!(word(Bound::Above(1.0), Some("salt")), "higher");
+    assert_eq!(word(Bound::Below(1.0), Some("salt")), "lower");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reports::{Bound, ExpectationRow, Op, Provenance, Report, Verdict};
+use reports::{Bound, ExpectationRow, Provenance, Report, Verdict};
 use sim_core::engine::SimTime;
 use sim_core::result::{
     EventRecord, Mark, MarkKind, Point, RunResult, Series, SeriesKind, Summary, Value,
@@ -209,10 +209,9 @@ pub fn gauge(name: &str, unit: &'static str, values: &[f64], inside: f64) -> Ser
 
 /// Expectations, met and not.
 pub fn expectations() -> Vec<ExpectationRow> {
-    let row = |run: &str, metric: &str, op, bound, measured, verdict| ExpectationRow {
+    let row = |run: &str, metric: &str, bound, measured, verdict| ExpectationRow {
         run: run.to_owned(),
         metric: metric.to_owned(),
-        op,
         bound,
         than: None,
         measured,
@@ -220,37 +219,21 @@ pub fn expectations() -> Vec<ExpectationRow> {
         over_seeds: None,
     };
     vec![
-        row(
-            "baseline",
-            "throttled_ratio",
-            Op::Above,
-            Bound::One(0.25),
-            Value::Number(0.312),
-            Verdict::Pass,
-        ),
+        row("baseline", "throttled_ratio", Bound::Above(0.25), Value::Number(0.312), Verdict::Pass),
         row(
             "salt the key x8",
             "records_reordered",
-            Op::Above,
-            Bound::One(0.0),
+            Bound::Above(0.0),
             Value::Count(1_234_567),
             Verdict::Pass,
         ),
-        row(
-            "baseline",
-            "lag_recovery_s",
-            Op::Between,
-            Bound::Range(60.0, 300.0),
-            Value::Never,
-            Verdict::Fail,
-        ),
+        row("baseline", "lag_recovery_s", Bound::Between(60.0, 300.0), Value::Never, Verdict::Fail),
         ExpectationRow {
             than: Some("baseline".to_owned()),
             ..row(
                 "switch to on-demand at +3m",
                 "cost_usd_per_month",
-                Op::Higher,
-                Bound::One(1_095.0),
+                Bound::Above(1_095.0),
                 Value::Number(1_695.0),
                 Verdict::Inconclusive,
             )

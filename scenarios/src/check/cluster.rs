@@ -11,11 +11,12 @@ use crate::check::{Checker, MAX_MEMBERS, MAX_PARTITIONS, MAX_QUORUM, MAX_REPLICA
 use crate::effective::{
     INSTANCES, granted_session, has_zookeeper, places, quorum, quorum_places, topic_settings,
 };
-use crate::knobs::{BROKER, Release, TOPIC, ZOOKEEPER};
+use crate::knobs::{BROKER, TOPIC, ZOOKEEPER};
 use crate::nearest;
 use crate::path::{Path, root};
 use crate::schema::{Disk, Kafka, KafkaVersion, Placed, Quorum, Topic};
 use crate::units::{ByteRate, Bytes, Dur, shortened};
+use crate::version::Release;
 
 /// Keys of brokers that only mean something with the one or the other quorum.
 const OF_QUORUM: [(&str, bool); 4] = [

@@ -3,9 +3,11 @@
 //! What Kafka refuses is refused in its own words: `ConsumerConfig`, the group coordinator
 //! (K-GRP-4), and KIP-848 where the brokers do not speak it (K-848-1). Idle members are a warning.
 
+use sim_core::config::kafka::Assignor;
+
 use crate::check::{Checker, MAX_MEMBERS, MAX_WORKERS, MAX_ZONES};
-use crate::effective::{consumer_value, has_zookeeper, is_kip_848, topics_of};
-use crate::knobs::{Assignor, BROKER, CONSUMER, STREAMS, assignors};
+use crate::effective::{assignors_of, consumer_value, has_zookeeper, is_kip_848, topics_of};
+use crate::knobs::{BROKER, CONSUMER, STREAMS};
 use crate::nearest;
 use crate::path::Path;
 use crate::schema::{ConfigValue, Kafka, KafkaGroup, KafkaVersion, Named, ServiceTime, System};
@@ -82,7 +84,8 @@ impl Checker<'_> {
         let partitions = partitions.iter().filter_map(|it| kafka.topics.get(*it));
         let partitions = partitions.map(|it| u64::from(it.partitions));
         // Only range gives a member partitions of each topic.
-        let by_topic = !is_kip_848(group, kafka.version) && first_is_range(group, kafka.version);
+        let by_topic = !is_kip_848(group, kafka.version)
+            && assignors_of(group, kafka.version).first() == Some(&Assignor::Range);
         let most = if by_topic { partitions.max().unwrap_or(0) } else { partitions.sum() };
         let members = u64::from(group.members);
         if members > most && most > 0 {
@@ -207,14 +210,4 @@ impl Checker<'_> {
 
 fn is_consumer_key(key: &str) -> bool {
     CONSUMER.names().any(|it| it == key)
-}
-
-fn first_is_range(group: &KafkaGroup, version: KafkaVersion) -> bool {
-    if group.streams.is_some() {
-        return false;
-    }
-    let given = group.config.get("partition.assignment.strategy").and_then(ConfigValue::as_text);
-    let default = CONSUMER.of(version).find(|it| it.name == "partition.assignment.strategy");
-    let text = given.or(default.map(|it| it.default)).unwrap_or("range");
-    assignors(text).is_ok_and(|it| it.first() == Some(&Assignor::Range))
 }

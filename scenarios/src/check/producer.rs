@@ -6,7 +6,7 @@
 use crate::check::{Checker, MAX_HASH_KEYS, MAX_INSTANCES, MAX_KEY_LENGTH, MAX_KEYS, MAX_SALT};
 use crate::defaults;
 use crate::effective::{client, idempotence};
-use crate::knobs::{KPL, PRODUCER, Release};
+use crate::knobs::{KPL, PRODUCER};
 use crate::nearest;
 use crate::path::Path;
 use crate::rates::{MOST_CSV_LINES, MOST_WAVES};
@@ -14,6 +14,7 @@ use crate::schema::{
     Client, Kafka, KafkaProducer, KafkaVersion, Keys, Producer, RateShape, RecordSize, System,
 };
 use crate::units::{Bytes, Dur, shortened};
+use crate::version::Release;
 
 impl Checker<'_> {
     pub(super) fn producer(&mut self, path: &Path, name: &str, producer: &Producer) {

@@ -5,36 +5,16 @@
 //! table of version profiles); `zoo.cfg` those of ZooKeeper. Ranges are Kafka's where it has them,
 //! else what a run can hold.
 
-use std::fmt;
+use sim_core::config::kafka::Assignor;
 
-use super::kafka_keys as keys;
+use super::kafka_keys::{self as keys, Keys};
 use super::{HOUR, Kind, Knob, Setting, knob};
-use crate::schema::{ConfigValue, KafkaVersion, Named};
 use crate::units::{Bytes, Dur, shortened};
-
-/// A release of Kafka: major and minor number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Release(pub u8, pub u8);
-
-impl fmt::Display for Release {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.0, self.1)
-    }
-}
+use crate::value::{ConfigValue, Named};
+use crate::version::{KafkaVersion, Release};
 
 /// Where -1 stands for none.
 pub const NONE: u64 = u64::MAX;
-
-/// Keys that exist and are not modelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keys {
-    /// First release that has them, or an older one.
-    pub since: Release,
-    /// First release that has them no more.
-    pub removed: Option<Release>,
-    /// Their names, separated by spaces.
-    pub names: &'static str,
-}
 
 /// A modelled key of Kafka.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -364,19 +344,6 @@ impl KafkaLibrary {
         let given = self.given(config, name, version);
         given.unwrap_or_else(|| knob.default_setting().0)
     }
-}
-
-/// A client-side assignor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Assignor {
-    /// `RangeAssignor`.
-    Range,
-    /// `RoundRobinAssignor`.
-    RoundRobin,
-    /// `StickyAssignor`.
-    Sticky,
-    /// `CooperativeStickyAssignor`.
-    CooperativeSticky,
 }
 
 /// Names of assignors: short, and the last part of the class.

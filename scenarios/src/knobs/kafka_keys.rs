@@ -5,7 +5,18 @@
 //! `StreamsConfig`, `SslConfigs`, `SaslConfigs`. Keys that Kafka itself calls internal are left
 //! out. Those of `zoo.cfg` are from the administrator's guide of ZooKeeper.
 
-use super::kafka::{Keys, Release};
+use crate::version::Release;
+
+/// Keys that exist and are not modelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// First release that has them, or an older one.
+    pub since: Release,
+    /// First release that has them no more.
+    pub removed: Option<Release>,
+    /// Their names, separated by spaces.
+    pub names: &'static str,
+}
 
 const fn always(names: &'static str) -> Keys {
     Keys { since: Release(2, 4), removed: None, names }

@@ -4,8 +4,8 @@
 //! the KCL's `docs/kcl-configurations.md` (N-KCL-2, N-KCL-3, N-KCL-19, N-KCL-22).
 
 use super::{HOUR, Kind, Library, knob, only};
-use crate::schema::KclVersion;
 use crate::units::{Bytes, Dur};
+use crate::version::KclVersion;
 
 /// Kinesis Producer Library 1.0 (N-KPL-2).
 pub const KPL: Library = Library {

@@ -5,12 +5,13 @@ mod kafka;
 mod kafka_keys;
 mod kinesis;
 
-use crate::schema::{ConfigValue, KclVersion, Named};
 use crate::units::{Bytes, Dur, Quantity, percent_of_text};
+use crate::value::{ConfigValue, Named};
+use crate::version::KclVersion;
 
 pub use kafka::{
-    Assignor, BROKER, CONSUMER, KAFKA, KafkaKnob, KafkaLibrary, NONE, PRODUCER, Place, Release,
-    STREAMS, TOPIC, ZOOKEEPER, assignors,
+    BROKER, CONSUMER, KAFKA, KafkaKnob, KafkaLibrary, NONE, PRODUCER, Place, STREAMS, TOPIC,
+    ZOOKEEPER, assignors,
 };
 pub use kinesis::{KCL, KPL};
 

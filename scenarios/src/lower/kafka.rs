@@ -7,15 +7,15 @@ use sim_core::engine::SimDuration;
 
 use super::{cluster_index, is_idempotent, service};
 use crate::effective::{
-    consumer_value, costs, delivery_timeout, disk, granted_session, idempotence, is_kip_848,
-    places, quorum, quorum_places, streams_value, topic_names, topic_settings, topics_of,
-    unless_none, zookeeper_value,
+    assignors_of, consumer_value, costs, delivery_timeout, disk, granted_session, idempotence,
+    is_kip_848, places, quorum, quorum_places, streams_value, topic_names, topic_settings,
+    topics_of, unless_none, zookeeper_value,
 };
-use crate::knobs::{Assignor, BROKER, CONSUMER, PRODUCER, Place, Release, assignors};
+use crate::knobs::{BROKER, PRODUCER};
 use crate::schema::{
-    ConfigValue, Kafka, KafkaGroup, KafkaProducer, KafkaVersion, LocalState, Quorum, Scenario,
-    Streams, Topic,
+    Kafka, KafkaGroup, KafkaProducer, KafkaVersion, LocalState, Quorum, Scenario, Streams, Topic,
 };
+use crate::version::Release;
 
 fn narrow(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
@@ -244,24 +244,7 @@ fn protocol(group: &KafkaGroup, version: KafkaVersion) -> sim::GroupProtocol {
             if range { sim::ServerAssignor::Range } else { sim::ServerAssignor::Uniform };
         return sim::GroupProtocol::Consumer { assignor };
     }
-    // From 2.4 on the assignor of Kafka Streams is sticky and cooperative (KIP-429).
-    if group.streams.is_some() {
-        return sim::GroupProtocol::Classic { assignors: vec![sim::Assignor::CooperativeSticky] };
-    }
-    let key = "partition.assignment.strategy";
-    let given = group.config.get(key).and_then(ConfigValue::as_text);
-    let default = match CONSUMER.place(key, version) {
-        Place::Modelled(knob) => knob.default,
-        Place::Known | Place::NotYet(_) | Place::Removed(_) | Place::Unknown => "range",
-    };
-    let found = assignors(given.unwrap_or(default)).unwrap_or_default();
-    let found = found.into_iter().map(|it| match it {
-        Assignor::Range => sim::Assignor::Range,
-        Assignor::RoundRobin => sim::Assignor::RoundRobin,
-        Assignor::Sticky => sim::Assignor::Sticky,
-        Assignor::CooperativeSticky => sim::Assignor::CooperativeSticky,
-    });
-    sim::GroupProtocol::Classic { assignors: found.collect() }
+    sim::GroupProtocol::Classic { assignors: assignors_of(group, version) }
 }
 
 fn local_state(state: &LocalState) -> sim::StateConfig {

@@ -5,10 +5,11 @@ use std::fmt;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{ConfigValue, Named, ServiceTime};
+use super::ServiceTime;
 use crate::defaults;
-use crate::knobs::Release;
 use crate::units::{ByteRate, Bytes, Dur};
+use crate::value::{ConfigValue, Named};
+use crate::version::KafkaVersion;
 
 /// A Kafka cluster.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,7 +21,7 @@ pub struct Kafka {
     #[serde(default = "defaults::zones")]
     pub zones: Vec<String>,
     /// How many, dealt over the zones in turn, or the zone of each.
-    #[serde(default = "defaults::three")]
+    #[serde(default)]
     pub brokers: Placed,
     /// Who keeps the metadata; ZooKeeper up to 3.2, KRaft from 3.3 on if left out.
     #[serde(default)]
@@ -65,38 +66,6 @@ pub struct Kafka {
     pub controller_costs: ControllerCosts,
 }
 
-/// A generation of Kafka: `"2.4"`, `"3.9"`, `"4.1"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum KafkaVersion {
-    /// ZooKeeper only.
-    V2_4,
-    /// ZooKeeper or KRaft.
-    V3_9,
-    /// KRaft only.
-    V4_1,
-}
-
-impl KafkaVersion {
-    /// All of them, the oldest first.
-    pub const ALL: [Self; 3] = [Self::V2_4, Self::V3_9, Self::V4_1];
-
-    /// The release that the profile is taken from.
-    #[must_use]
-    pub const fn release(self) -> Release {
-        match self {
-            Self::V2_4 => Release(2, 4),
-            Self::V3_9 => Release(3, 9),
-            Self::V4_1 => Release(4, 1),
-        }
-    }
-}
-
-impl fmt::Display for KafkaVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.release().fmt(f)
-    }
-}
-
 /// Machines of a cluster: how many, or the zone of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Placed {
@@ -104,6 +73,12 @@ pub enum Placed {
     Count(u32),
     /// The zone of each.
     Zones(Vec<String>),
+}
+
+impl Default for Placed {
+    fn default() -> Self {
+        Self::Count(defaults::MACHINES)
+    }
 }
 
 impl Placed {
@@ -124,7 +99,7 @@ pub enum Quorum {
     /// A ZooKeeper ensemble; one of the brokers is the controller (K-ZK).
     ZooKeeper {
         /// Its servers.
-        #[serde(default = "defaults::three")]
+        #[serde(default)]
         nodes: Placed,
         /// `zoo.cfg` under its real names.
         #[serde(default)]
@@ -133,7 +108,7 @@ pub enum Quorum {
     /// A Raft quorum of controllers (K-KR).
     KRaft {
         /// The controllers.
-        #[serde(default = "defaults::three")]
+        #[serde(default)]
         nodes: Placed,
         /// Whether controller i is the same process as broker i.
         #[serde(default)]
@@ -278,25 +253,6 @@ pub struct LocalState {
     /// Other members that keep a copy of each partition's state.
     #[serde(default)]
     pub standbys: u32,
-}
-
-impl Serialize for KafkaVersion {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for KafkaVersion {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let found = Self::ALL.into_iter().find(|it| it.to_string() == text);
-        found.ok_or_else(|| {
-            de::Error::custom(format!(
-                "expected a Kafka version, \"2.4\", \"3.9\" or \"4.1\", got \"{}\"",
-                crate::units::shortened(&text)
-            ))
-        })
-    }
 }
 
 impl Serialize for Placed {

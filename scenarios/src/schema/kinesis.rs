@@ -1,11 +1,12 @@
 //! Kinesis in the scenario language: streams, the KPL, callers of the SDK, KCL applications.
 
-use serde::de::{self, Deserializer};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use super::{ConfigValue, Named, ServiceTime};
+use super::ServiceTime;
 use crate::defaults;
 use crate::units::{ByteRate, Bytes, Dur};
+use crate::value::{ConfigValue, Named};
+use crate::version::KclVersion;
 
 /// A Kinesis data stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -184,36 +185,4 @@ pub enum Retrieval {
     FanOut,
     /// GetRecords.
     Polling,
-}
-
-/// Generation of KCL lease management: `"2"` or `"3"`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum KclVersion {
-    /// 2.x: every worker takes leases for itself.
-    V2,
-    /// 3.x: a leader assigns leases.
-    #[default]
-    V3,
-}
-
-impl Serialize for KclVersion {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(match self {
-            Self::V2 => "2",
-            Self::V3 => "3",
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for KclVersion {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "2" => Ok(Self::V2),
-            "3" => Ok(Self::V3),
-            other => Err(de::Error::custom(format!(
-                "expected a KCL version, \"2\" or \"3\", got \"{}\"",
-                crate::units::shortened(other)
-            ))),
-        }
-    }
 }

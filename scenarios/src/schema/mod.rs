@@ -11,27 +11,22 @@
 mod kafka;
 mod kinesis;
 mod timeline;
-mod value;
 
-use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::defaults;
 use crate::units::{Bytes, Dur, Rate, Share};
+use crate::value::finite;
 
+pub use crate::value::{ConfigValue, Factor, Named, SetText};
+pub use crate::version::{KafkaVersion, KclVersion};
 pub use kafka::{
-    ControllerCosts, Disk, Kafka, KafkaGroup, KafkaProducer, KafkaVersion, LocalState, Placed,
-    Quorum, Streams, Topic,
+    ControllerCosts, Disk, Kafka, KafkaGroup, KafkaProducer, LocalState, Placed, Quorum, Streams,
+    Topic,
 };
-pub use kinesis::{
-    Capacity, GrowthRule, Kcl, KclVersion, Kinesis, Kpl, OnDemand, Retrieval, RetryFailed, Sdk,
-};
+pub use kinesis::{Capacity, GrowthRule, Kcl, Kinesis, Kpl, OnDemand, Retrieval, RetryFailed, Sdk};
 pub(crate) use timeline::Target;
 pub use timeline::{Change, Happening, Planned};
-use value::finite;
-pub use value::{ConfigValue, Factor, SetText};
-/// Things by name, in the order of the file.
-pub type Named<T> = IndexMap<String, T>;
 
 /// A whole scenario file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,6 +82,26 @@ pub enum System {
     Kafka(Box<Kafka>),
 }
 
+impl System {
+    /// The stream that it is, if it is one.
+    #[must_use]
+    pub fn as_kinesis(&self) -> Option<&Kinesis> {
+        match self {
+            Self::Kinesis(kinesis) => Some(kinesis),
+            Self::Kafka(_) => None,
+        }
+    }
+
+    /// The cluster that it is, if it is one.
+    #[must_use]
+    pub fn as_kafka(&self) -> Option<&Kafka> {
+        match self {
+            Self::Kinesis(_) => None,
+            Self::Kafka(kafka) => Some(kafka),
+        }
+    }
+}
+
 /// A workload and the client that sends it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,7 +120,7 @@ pub struct Producer {
     #[serde(default)]
     pub arrivals: Arrivals,
     /// Data of one record, without its partition key.
-    #[serde(default = "defaults::record_size")]
+    #[serde(default)]
     pub record_size: RecordSize,
     /// Partition keys.
     #[serde(default)]
@@ -205,6 +220,12 @@ pub enum RecordSize {
     },
 }
 
+impl Default for RecordSize {
+    fn default() -> Self {
+        Self::Fixed(defaults::RECORD_SIZE)
+    }
+}
+
 /// Partition keys of a workload.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -293,6 +314,24 @@ impl Consumer {
             Self::KafkaGroup(group) => group.members,
         }
     }
+
+    /// The KCL application that it is, if it is one.
+    #[must_use]
+    pub fn as_kcl(&self) -> Option<&Kcl> {
+        match self {
+            Self::Kcl(kcl) => Some(kcl),
+            Self::KafkaGroup(_) => None,
+        }
+    }
+
+    /// The consumer group that it is, if it is one.
+    #[must_use]
+    pub fn as_group(&self) -> Option<&KafkaGroup> {
+        match self {
+            Self::Kcl(_) => None,
+            Self::KafkaGroup(group) => Some(group),
+        }
+    }
 }
 
 /// Time to process one record.
@@ -327,4 +366,35 @@ pub enum Claim {
     Higher(String, String, String),
     /// run, metric, other run: measured < the other's.
     Lower(String, String, String),
+}
+
+impl Claim {
+    /// The run and the metric that it is about.
+    #[must_use]
+    pub fn subject(&self) -> (&str, &str) {
+        match self {
+            Self::Above(run, metric, _)
+            | Self::Below(run, metric, _)
+            | Self::Between(run, metric, _, _)
+            | Self::Higher(run, metric, _)
+            | Self::Lower(run, metric, _) => (run, metric),
+        }
+    }
+
+    /// The run that it compares with, if it compares two.
+    #[must_use]
+    pub fn than(&self) -> Option<&str> {
+        match self {
+            Self::Above(..) | Self::Below(..) | Self::Between(..) => None,
+            Self::Higher(_, _, than) | Self::Lower(_, _, than) => Some(than),
+        }
+    }
+
+    pub(crate) fn bounds(&self) -> Vec<&ConfigValue> {
+        match self {
+            Self::Above(_, _, bound) | Self::Below(_, _, bound) => vec![bound],
+            Self::Between(_, _, low, high) => vec![low, high],
+            Self::Higher(..) | Self::Lower(..) => Vec::new(),
+        }
+    }
 }

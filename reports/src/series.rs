@@ -1,18 +1,19 @@
-//! Series of a run as points of a chart.
+//! Series of a run as points in time.
 
 use std::collections::BTreeSet;
 
 use sim_core::result::{RunResult, Series, SeriesKind};
 
-use super::thin::Xy;
+/// A point of a curve: seconds and value.
+pub(crate) type Xy = (f64, f64);
 
 /// The run's series of that name.
-pub(super) fn find<'a>(run: &'a RunResult, name: &str) -> Option<&'a Series> {
+pub(crate) fn find<'a>(run: &'a RunResult, name: &str) -> Option<&'a Series> {
     run.series.iter().find(|series| series.name == name)
 }
 
 /// Names of the members of that kind for which any run has the series: `systems.NAME.SERIES`.
-pub(super) fn members(runs: &[RunResult], kind: &str, series: &str) -> Vec<String> {
+pub(crate) fn members(runs: &[RunResult], kind: &str, series: &str) -> Vec<String> {
     let mut names = BTreeSet::new();
     for of in runs.iter().flat_map(|run| &run.series) {
         let name = of.name.strip_prefix(kind).and_then(|it| it.strip_prefix('.'));
@@ -23,7 +24,7 @@ pub(super) fn members(runs: &[RunResult], kind: &str, series: &str) -> Vec<Strin
 }
 
 /// Names of all consumers whose lag any run tells of.
-pub(super) fn consumers(runs: &[RunResult]) -> Vec<String> {
+pub(crate) fn consumers(runs: &[RunResult]) -> Vec<String> {
     let mut names = BTreeSet::new();
     for series in runs.iter().flat_map(|run| &run.series) {
         let Some(name) = series.name.strip_prefix("consumers.") else {
@@ -45,7 +46,7 @@ pub(crate) fn lag(run: &RunResult) -> impl Iterator<Item = &Series> {
 }
 
 /// Whether all runs have the series, and the same values in it.
-pub(super) fn all_same(series: &[Option<&Series>]) -> bool {
+pub(crate) fn all_same(series: &[Option<&Series>]) -> bool {
     let first = series.first().copied().flatten();
     let equal = |it: &Option<&Series>| match (it, first) {
         (Some(it), Some(first)) => it.points == first.points,
@@ -55,7 +56,7 @@ pub(super) fn all_same(series: &[Option<&Series>]) -> bool {
 }
 
 /// Second and value of each step: a gauge at the end of the step, a rate in its middle.
-pub(super) fn points(series: &Series, run: &RunResult) -> Vec<Xy> {
+pub(crate) fn points(series: &Series, run: &RunResult) -> Vec<Xy> {
     let times = times(series, run);
     times.zip(&series.points).map(|(at, point)| (at, point.value)).collect()
 }
@@ -67,7 +68,7 @@ pub(crate) fn crest(series: &Series, run: &RunResult) -> Vec<Xy> {
 }
 
 /// Second and least value of each step.
-pub(super) fn trough(series: &Series, run: &RunResult) -> Vec<Xy> {
+pub(crate) fn trough(series: &Series, run: &RunResult) -> Vec<Xy> {
     let times = times(series, run);
     times.zip(&series.points).map(|(at, point)| (at, point.min.min(point.value))).collect()
 }

@@ -1,9 +1,13 @@
-//! Values of real configuration, of changes and of factors, and how they are written.
+//! Values of real configuration, of changes and of factors, how they are written, and things by name.
 
 use std::fmt;
 
+use indexmap::IndexMap;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
+
+/// Things by name, in the order of the file.
+pub type Named<T> = IndexMap<String, T>;
 
 /// A value of real configuration, or a bound: bool, number or text.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,7 +89,7 @@ impl<'de> Deserialize<'de> for Factor {
 }
 
 /// NaN and infinity have no place in a scenario, nor in JSON.
-pub(super) fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+pub(crate) fn finite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let number = f64::deserialize(deserializer)?;
     if number.is_finite() {
         Ok(number)
