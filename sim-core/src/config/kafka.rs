@@ -162,6 +162,38 @@ pub struct BrokerSettings {
     pub offsets_topic_min_insync_replicas: u32,
 }
 
+#[cfg(test)]
+impl BrokerSettings {
+    /// Those of 3.9, for tests inside this crate; who knows the defaults of all versions is above it.
+    pub(crate) fn of_3_9() -> Self {
+        let secs = SimDuration::from_secs;
+        Self {
+            replica_lag_time_max: secs(30),
+            num_replica_fetchers: 1,
+            replica_fetch_max_bytes: 1 << 20,
+            replica_fetch_response_max_bytes: 10 << 20,
+            replica_fetch_wait_max: SimDuration::from_millis(500),
+            replica_fetch_backoff: secs(1),
+            replica_socket_timeout: secs(30),
+            auto_leader_rebalance: true,
+            leader_imbalance_check_interval: secs(300),
+            leader_imbalance_percent: 10,
+            num_io_threads: 8,
+            num_recovery_threads: 1,
+            controlled_shutdown: true,
+            eligible_leader_replicas: false,
+            rack_aware_selector: false,
+            retention_check_interval: secs(300),
+            group_initial_rebalance_delay: secs(3),
+            group_consumer_heartbeat_interval: secs(5),
+            group_consumer_session_timeout: secs(45),
+            offsets_topic_partitions: 50,
+            offsets_topic_replication_factor: 3,
+            offsets_topic_min_insync_replicas: 1,
+        }
+    }
+}
+
 /// Machines and links: what only the simulator knows. Bytes per second unless said otherwise.
 #[derive(Clone, Debug)]
 pub struct Hardware {

@@ -98,7 +98,7 @@ fn cluster(
         brokers: (0..brokers).map(|broker| broker % 3).collect(),
         quorum,
         topics,
-        settings: settings(),
+        settings: BrokerSettings::of_3_9(),
         hardware: hardware(),
         costs: ControllerCosts {
             election: SimDuration::ZERO,
@@ -106,33 +106,6 @@ fn cluster(
             controlled_shutdown: SimDuration::ZERO,
             propagation: SimDuration::ZERO,
         },
-    }
-}
-
-fn settings() -> BrokerSettings {
-    BrokerSettings {
-        replica_lag_time_max: secs(30),
-        num_replica_fetchers: 1,
-        replica_fetch_max_bytes: 1 << 20,
-        replica_fetch_response_max_bytes: 10 << 20,
-        replica_fetch_wait_max: ms(500),
-        replica_fetch_backoff: secs(1),
-        replica_socket_timeout: secs(30),
-        auto_leader_rebalance: true,
-        leader_imbalance_check_interval: secs(300),
-        leader_imbalance_percent: 10,
-        num_io_threads: 8,
-        num_recovery_threads: 1,
-        controlled_shutdown: true,
-        eligible_leader_replicas: false,
-        rack_aware_selector: false,
-        retention_check_interval: secs(300),
-        group_initial_rebalance_delay: secs(3),
-        group_consumer_heartbeat_interval: secs(5),
-        group_consumer_session_timeout: secs(45),
-        offsets_topic_partitions: 50,
-        offsets_topic_replication_factor: 3,
-        offsets_topic_min_insync_replicas: 1,
     }
 }
 

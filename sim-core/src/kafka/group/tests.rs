@@ -97,30 +97,7 @@ fn scene(config: GroupConfig, partitions: u32) -> Scene {
 
 /// K-GRP, K-848-1; what a group does not look at is anything.
 fn broker(initial_delay: SimDuration) -> BrokerSettings {
-    BrokerSettings {
-        replica_lag_time_max: secs(30),
-        num_replica_fetchers: 1,
-        replica_fetch_max_bytes: 1 << 20,
-        replica_fetch_response_max_bytes: 10 << 20,
-        replica_fetch_wait_max: SimDuration::from_millis(500),
-        replica_fetch_backoff: secs(1),
-        replica_socket_timeout: secs(30),
-        auto_leader_rebalance: true,
-        leader_imbalance_check_interval: secs(300),
-        leader_imbalance_percent: 10,
-        num_io_threads: 8,
-        num_recovery_threads: 1,
-        controlled_shutdown: true,
-        eligible_leader_replicas: false,
-        rack_aware_selector: false,
-        retention_check_interval: secs(300),
-        group_initial_rebalance_delay: initial_delay,
-        group_consumer_heartbeat_interval: secs(5),
-        group_consumer_session_timeout: secs(45),
-        offsets_topic_partitions: 50,
-        offsets_topic_replication_factor: 3,
-        offsets_topic_min_insync_replicas: 1,
-    }
+    BrokerSettings { group_initial_rebalance_delay: initial_delay, ..BrokerSettings::of_3_9() }
 }
 
 enum BenchEvent {
