@@ -91,6 +91,8 @@ impl Type {
 
     /// The width of a text in pixels.
     pub(super) fn measure(&self, text: &str) -> f64 {
+        // A figure is laid out before it has a canvas. If this fails, the canvas says so.
+        let _ = register_fonts();
         let units = self.font(self.size * LINE_TO_EM * f64::from(UNITS));
         // Without its font a text has some width all the same.
         let estimate = || self.size * 0.6 * f64::from(u32::try_from(text.len()).unwrap_or(0));
@@ -310,7 +312,6 @@ mod tests {
     use super::*;
 
     fn text() -> Type {
-        register_fonts().unwrap();
         Type::new(12.0, INK)
     }
 
