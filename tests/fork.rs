@@ -1,6 +1,6 @@
 //! A run is plain data: forked at any instant, both halves go on to the same end.
 
-use sim_core::config::{ClientConfig, Fleet, Happening};
+use sim_core::config::{ClientConfig, Fleet, Happening, Whom};
 use sim_core::engine::SimTime;
 use sim_core::run::Run;
 

@@ -31,7 +31,7 @@ fn points<'a>(result: &'a RunResult, name: &str) -> &'a [Point] {
 }
 
 /// Broker `broker` of the only cluster dies at that second and stays dead.
-fn kill(second: u64, broker: usize) -> TimelineEntry {
+fn kill(second: u64, broker: u32) -> TimelineEntry {
     let what = Happening::Kill(Whom::brokers(0, &[broker]));
     planned(at(second), None, what)
 }

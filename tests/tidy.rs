@@ -74,7 +74,7 @@ fn word(text: &str) -> &str {
 }
 
 /// Words that begin the items of a path's end: `b::C` or `{b::C, d}`.
-fn words(rest: &str) -> Vec<&str> {
+fn paths_in(rest: &str) -> Vec<&str> {
     match rest.strip_prefix('{') {
         Some(list) => list.split('}').next().unwrap().split(',').map(word).collect(),
         None => vec![word(rest)],
@@ -97,7 +97,7 @@ fn imports(folder: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut homes: BTreeMap<&str, &str> = BTreeMap::new();
     for rest in roots.iter().flat_map(|it| it.1.split("pub use ").skip(1)) {
         let (home, names) = rest.split_once("::").unwrap();
-        homes.extend(words(names).into_iter().map(|it| (it, home)));
+        homes.extend(paths_in(names).into_iter().map(|it| (it, home)));
     }
     let modules: BTreeSet<&str> = inside.iter().map(|it| word(&it.0)).collect();
     let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -105,7 +105,7 @@ fn imports(folder: &str) -> BTreeMap<String, BTreeSet<String>> {
         let own = word(name);
         let depth = name.trim_end_matches("/mod.rs").split('/').count();
         let text = text.replace(&"super::".repeat(depth), "crate::");
-        for word in text.split("crate::").skip(1).flat_map(words).filter(|it| !it.is_empty()) {
+        for word in text.split("crate::").skip(1).flat_map(paths_in).filter(|it| !it.is_empty()) {
             let to = homes.get(word).copied().unwrap_or(word);
             assert!(modules.contains(to), "{folder}{name}: `{word}` is of no module");
             if to != own {

@@ -154,7 +154,7 @@ fn detections(quorum: &Quorum, version: KafkaVersion, broker: u16) -> (f64, f64)
         let election = cluster.costs.election.as_secs_f64();
         let mut config = world(secs(80), cluster);
         config.seed = seed;
-        config.timeline.push(kill(40, usize::from(broker)));
+        config.timeline.push(kill(40, u32::from(broker)));
         let result = run(&config);
         let detected = seconds_to(&result, at(40), "broker_fenced", &name);
         let mean = detected + PROPAGATION_S + election * (n + 1.0) / 2.0;

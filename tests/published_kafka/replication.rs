@@ -39,7 +39,7 @@ fn v_54_catching_up_takes_the_backlog_over_what_is_left() {
         let mut config = world(secs(10 + start_s + down_s + 200), cluster);
         config.resolution = millis(100);
         config.producers.push(web);
-        let stop = Happening::Stop(Whom::brokers(0, &[last]));
+        let stop = Happening::Stop(Whom::brokers(0, &[u32::try_from(last).unwrap()]));
         config.timeline.push(planned(at(10), Some(secs(down_s - start_s)), stop));
         let result = run(&config);
         let name = format!("broker-{last}");

@@ -438,10 +438,10 @@ impl Luck {
     }
 
     /// One of so many, several, or all.
-    fn some_of(&mut self, count: usize) -> Vec<usize> {
+    fn some_of(&mut self, count: usize) -> Vec<u32> {
         let percent = self.of(&[0, 0, 40, 100]);
         let first = self.index(count);
-        (0..count).filter(|&it| it == first || self.chance(percent)).collect()
+        (0_u32..).take(count).filter(|&it| it as usize == first || self.chance(percent)).collect()
     }
 
     fn member_fault(&mut self, config: &WorldConfig, at: SimTime, calm: bool) -> Happening {
