@@ -179,6 +179,24 @@ mod tests {
         assert_eq!(order.deliver(&run(0, 11, 3, 1)), 0);
     }
 
+    /// A key salted over two sub-keys, dealt in turn: after 3 has been delivered, of 0, 2, 4 and 6
+    /// those below it are late, two of four.
+    #[test]
+    fn a_salted_key_is_late_by_its_own_numbers() {
+        let mut order = KeyOrder::default();
+        assert_eq!(order.deliver(&run(0, 1, 2, 2)), 0);
+        assert_eq!(order.deliver(&run(0, 0, 4, 2)), 2);
+    }
+
+    /// Within a slot of 100 ms nothing is later than anything else; the next slot is.
+    #[test]
+    fn records_of_one_slot_do_not_overtake_each_other() {
+        let mut order = RestOrder::default();
+        assert_eq!(order.deliver(&run(2_099, 0, 5, 1)), 0);
+        assert_eq!(order.deliver(&run(2_000, 0, 1, 1)), 0);
+        assert_eq!(order.deliver(&run(1_999, 0, 1, 1)), 6);
+    }
+
     #[test]
     fn later_records_of_the_flow_are_counted_once_each() {
         let mut order = RestOrder::default();

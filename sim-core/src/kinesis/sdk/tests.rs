@@ -158,3 +158,17 @@ fn three_hundred_attempts_are_three_hundred() {
     assert_eq!(sent, 301);
     assert_eq!(sdk.refused(), 500);
 }
+
+/// What a record waits for from its first attempt on is throttling: the next one does not begin anew.
+#[test]
+fn a_record_that_is_sent_again_keeps_the_instant_of_its_first_attempt() {
+    let mut sdk = bench(three_times(), 1);
+    sdk.run_until(40);
+    sdk.offer(0, 500, 10);
+    sdk.run_until(50);
+    sdk.refuse();
+    sdk.run_until(1_000);
+    let batch = &sdk.sent[0].items[0].batches[0];
+    assert_eq!((batch.first_sent_at, batch.offered_at), (SimTime(40_000_000), SimTime(40_000_000)));
+    assert!(sdk.sent[0].sent_at > SimTime(50_000_000));
+}

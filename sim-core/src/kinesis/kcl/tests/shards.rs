@@ -88,3 +88,19 @@ fn a_child_shard_is_read_from_its_start() {
     let book = bench.ledger.consumers[0];
     assert_eq!((book.delivered, book.redelivered, book.unread()), (4, 0, 0));
 }
+
+/// Three records of many keys are read from the parent by 64 s; two that were offered a second before
+/// them are stored only then, in a child. The bench says that all overtaken records are of one key.
+#[test]
+fn a_child_shard_knows_which_later_records_its_parent_delivered() {
+    let mut bench = Bench::new(&config(1), &stream(1), 1);
+    bench.run_until(at_ms(60_000));
+    let early = bench.batch(KeyClass::REST, 2, 200);
+    bench.run_until(at_ms(61_000));
+    bench.append(0, 3);
+    bench.run_until(at_ms(64_000));
+    bench.split(0);
+    bench.put(1, bench.now, &[early]);
+    bench.run_until(at_ms(90_000));
+    assert_eq!((bench.delivered(), bench.ledger.consumers[0].reordered), (5, 2));
+}
