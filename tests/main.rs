@@ -4,6 +4,7 @@
 #![allow(clippy::print_stderr, reason = "a failing seed says how to repeat it")]
 
 mod bench;
+mod cases;
 mod cli;
 mod clients;
 mod clumps;

@@ -398,15 +398,14 @@ impl App {
             return;
         }
         let end = source.log.end();
+        let now = at.ctx.now;
+        // A zombie that stands at the end too ends nothing.
         let done = state.readers.iter().copied().find(|&id| {
             let reader = self.reader(id);
-            reader.cursor == end && !reader.processing && !reader.frozen
+            let stands = reader.cursor == end && !reader.processing && !reader.frozen;
+            stands && self.coordination.may_checkpoint(ShardIndex(shard), reader.worker, now)
         });
         let Some(id) = done else { return };
-        if !self.coordination.may_checkpoint(ShardIndex(shard), self.reader(id).worker, at.ctx.now)
-        {
-            return;
-        }
         self.write_checkpoint(id, at.ctx.now);
         let state = self.shards[shard as usize].as_mut().expect("just seen");
         state.ended = true;

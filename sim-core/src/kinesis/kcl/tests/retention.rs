@@ -67,3 +67,30 @@ fn what_is_unread_at_the_horizon_of_a_run_is_not_lost() {
     let book = bench.ledger.consumers[0];
     assert_eq!((book.lost, book.unread(), book.delivered), (0, 3, 0));
 }
+
+/// What a worker has fetched it processes, although it passes retention meanwhile: a record of 200 s
+/// in service from before 10.3 s on is kept for 100 s, and delivered; the one behind it in hand as
+/// well. If the worker dies at 150 s, nobody can read them again.
+#[test]
+fn what_is_in_hand_outlives_retention_and_dies_with_its_worker() {
+    for dies in [false, true] {
+        let mut stream = stream(1);
+        stream.retention = SimDuration::from_secs(100);
+        let mut config = config(1);
+        config.service = crate::config::ServiceTime::Fixed(SimDuration::from_secs(200));
+        let mut bench = Bench::new(&config, &stream, 1);
+        bench.run_until(at_ms(10_000));
+        bench.append(0, 1);
+        bench.append(0, 1);
+        bench.run_until(at_ms(149_000));
+        assert_eq!((bench.ledger.consumers[0].lost, bench.unread()), (0, 2));
+        if dies {
+            bench.run_until(at_ms(150_000));
+            bench.kill(1);
+        }
+        bench.run_until(at_ms(450_000));
+        let book = bench.ledger.consumers[0];
+        let expected = if dies { (0, 2, 0) } else { (2, 0, 0) };
+        assert_eq!((book.delivered, book.lost, book.unread()), expected);
+    }
+}
