@@ -1,5 +1,7 @@
 //! Queueing theory that the engine, the workload and the books must match (V-01, V-02, V-03, V-07).
 
+mod processors;
+
 use sim_core::config::{Arrivals, ClientConfig, ProducerConfig, RateProfile, ServiceTime};
 use sim_core::engine::dist::exponential;
 use sim_core::engine::{NANOS_PER_SEC, Rngs, SimDuration, SimTime};

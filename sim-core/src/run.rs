@@ -43,25 +43,38 @@ impl Run {
 
     /// Lets everything happen that happens by `until`, or by the end of the run.
     pub fn advance(&mut self, until: SimTime, progress: &dyn Fn(SimTime)) {
+        while self.advance_once(until, progress) {}
+    }
+
+    /// Lets one thing happen, if there is one by `until` and by the end of the run: a step of the
+    /// plan, an event, or a sample.
+    pub fn advance_once(&mut self, until: SimTime, progress: &dyn Fn(SimTime)) -> bool {
         let until = until.min(self.end);
-        loop {
-            let (sampled_at, ends_step) = self.observer.next_at();
-            // At one instant: the plan, then the queue, then the observers.
-            let step_at = self.world.next_step_at().unwrap_or(SimTime::MAX);
-            let event_at = self.world.next_event_at().unwrap_or(SimTime::MAX);
-            if step_at <= event_at.min(sampled_at) && step_at <= until {
-                self.world.apply_step();
-            } else if event_at <= sampled_at && event_at <= until {
-                self.world.step();
-            } else if sampled_at <= until {
-                self.observer.sample(&self.world);
-                if ends_step {
-                    progress(sampled_at);
-                }
-            } else {
-                break;
+        let (sampled_at, ends_step) = self.observer.next_at();
+        // At one instant: the plan, then the queue, then the observers.
+        let step_at = self.world.next_step_at().unwrap_or(SimTime::MAX);
+        let event_at = self.world.next_event_at().unwrap_or(SimTime::MAX);
+        if step_at <= event_at.min(sampled_at) && step_at <= until {
+            self.world.apply_step();
+        } else if event_at <= sampled_at && event_at <= until {
+            self.world.step();
+        } else if sampled_at <= until {
+            self.observer.sample(&self.world);
+            if ends_step {
+                progress(sampled_at);
             }
+        } else {
+            return false;
         }
+        true
+    }
+
+    /// Compares the books with what the models hold (decision D-22).
+    ///
+    /// # Panics
+    /// If an invariant is broken.
+    pub fn audit(&self) {
+        self.world.audit();
     }
 
     /// Runs to the end and closes the books.

@@ -3,13 +3,16 @@
 use sim_core::config::*;
 use sim_core::engine::{RngStream, Rngs, SimDuration, SimTime};
 
-use super::kafka;
+use super::{kafka, recovery};
 use crate::bench::{millis, planned, secs};
 
 /// What is asked of a run beyond its invariants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mood {
-    /// Anything goes: overload, faults to the end, readers that never come back.
+    /// Anything goes, to the last instant: overload, faults that never end, dead readers.
+    Open,
+    /// Anything goes, until all faults end and all producers fall silent. Then there is time for
+    /// everything to recover that can (`recovery`).
     Wild,
     /// A third of the capacity is used, every fault ends by 180 s, and producers are silent from
     /// 480 s of 700 s on: by the end everything must be read, and everything in order.
@@ -25,25 +28,46 @@ pub(crate) struct Case {
 
 /// Batches that a case may bring about: its duration follows.
 const WORK: u64 = 60_000;
-const CALM_FAULTS_FROM_S: u64 = 20;
 const CALM_FAULTS_BY_S: u64 = 180;
-pub(super) const CALM_SILENT_FROM_S: u64 = 480;
-pub(super) const CALM_ENDS_S: u64 = 700;
+const CALM_SILENT_FROM_S: u64 = 480;
+const CALM_ENDS_S: u64 = 700;
 
 /// The world of a seed: streams and clusters in turn, two seeds each.
 pub(crate) fn case(seed: u64) -> Case {
-    let mood = if seed.is_multiple_of(3) { Mood::Calm } else { Mood::Wild };
+    let mood = match seed % 6 {
+        0 | 3 => Mood::Calm,
+        5 => Mood::Open,
+        _ => Mood::Wild,
+    };
     let luck = Luck(Rngs::new(seed).stream("swarm"));
-    let config = if seed % 4 < 2 {
+    let mut config = if seed % 4 < 2 {
         world_of_streams(luck, seed, mood)
     } else {
         kafka::world_of_clusters(luck, seed, mood)
     };
+    let (silent_from, end) = match mood {
+        Mood::Open => return Case { config, mood },
+        Mood::Wild => (config.duration, config.duration + recovery::time_for(&config)),
+        Mood::Calm => (secs(CALM_SILENT_FROM_S), secs(CALM_ENDS_S)),
+    };
+    for producer in &mut config.producers {
+        fall_silent(&mut producer.rate, SimTime::ZERO + silent_from);
+    }
+    config.duration = end;
     Case { config, mood }
 }
 
+/// No record is offered from an instant on.
+fn fall_silent(profile: &mut RateProfile, at: SimTime) {
+    // The last knots may lie beyond it: the rate is cut, not sloped down.
+    let before = profile.knots.iter().rfind(|(knot, _)| *knot < at);
+    let rate = before.map_or(profile.knots[0].1, |(_, rate)| *rate);
+    profile.knots.retain(|(knot, _)| *knot < at);
+    profile.knots.extend([(at, rate), (at, 0)]);
+}
+
 fn world_of_streams(mut luck: Luck, seed: u64, mood: Mood) -> WorldConfig {
-    let resolution = millis(luck.of(&[0, 1, 5, 20, 20, 100, 100, 250]));
+    let resolution = luck.resolution(mood);
     let mut config = WorldConfig {
         seed,
         duration: secs(0),
@@ -59,25 +83,18 @@ fn world_of_streams(mut luck: Luck, seed: u64, mood: Mood) -> WorldConfig {
         let producer = luck.producer(number, &config, mood);
         config.producers.push(producer);
     }
-    config.duration = duration(&config, mood);
+    let per_second: u64 = config.producers.iter().map(|it| batches_per_s(it, &config)).sum();
+    config.duration = luck.duration(&config, mood, WORK / per_second.max(1));
     for number in 0..luck.of(&[0, 1, 1, 1, 2, 3]) {
         let consumer = luck.consumer(number, &config, mood);
         config.consumers.push(consumer);
     }
     for _ in 0..luck.of(&[0, 1, 2, 3, 5, 8]) {
         let entry = luck.entry(&config, mood);
-        config.timeline.push(entry);
+        let entries = luck.with_another(entry, &config, mood);
+        config.timeline.extend(entries);
     }
     config
-}
-
-/// As long as the budget of work allows, within 1 to 10 minutes.
-fn duration(config: &WorldConfig, mood: Mood) -> SimDuration {
-    if mood == Mood::Calm {
-        return secs(CALM_ENDS_S);
-    }
-    let per_second: u64 = config.producers.iter().map(|p| batches_per_s(p, config)).sum();
-    secs((WORK / per_second.max(1)).clamp(30, 600))
 }
 
 fn stream_of<'c>(producer: &ProducerConfig, config: &'c WorldConfig) -> &'c StreamConfig {
@@ -116,6 +133,12 @@ fn shards_of(stream: &StreamConfig) -> u32 {
     }
 }
 
+/// When the last fault is over.
+fn latest(config: &WorldConfig, mood: Mood) -> SimTime {
+    let by = if mood == Mood::Calm { secs(CALM_FAULTS_BY_S) } else { config.duration };
+    SimTime::ZERO + by
+}
+
 /// Random choices.
 pub(super) struct Luck(RngStream);
 
@@ -124,6 +147,14 @@ impl Luck {
     pub(super) fn of<T: Copy>(&mut self, values: &[T]) -> T {
         let below = self.0.below(values.len() as u64);
         values[usize::try_from(below).expect("an index")]
+    }
+
+    /// The coarsest of all is for runs of hours.
+    pub(super) fn resolution(&mut self, mood: Mood) -> SimDuration {
+        if mood != Mood::Calm && self.chance(4) {
+            return secs(1);
+        }
+        millis(self.of(&[0, 1, 5, 20, 20, 100, 100, 250]))
     }
 
     /// From `low` to `high`, both included.
@@ -137,6 +168,21 @@ impl Luck {
 
     pub(super) fn chance(&mut self, percent: u64) -> bool {
         self.0.below(100) < percent
+    }
+
+    /// As long as there is an end to what may happen: `affordable` seconds by the budget of work.
+    pub(super) fn duration(
+        &mut self,
+        config: &WorldConfig,
+        mood: Mood,
+        affordable: u64,
+    ) -> SimDuration {
+        let coarse = config.resolution >= secs(1);
+        let most = if coarse { self.within(1, 6) * 3_600 } else { 500 };
+        match mood {
+            Mood::Calm => secs(CALM_SILENT_FROM_S),
+            Mood::Open | Mood::Wild => secs(affordable.clamp(30, most)),
+        }
     }
 
     pub(super) fn index(&mut self, len: usize) -> usize {
@@ -174,7 +220,10 @@ impl Luck {
     }
 
     fn producer(&mut self, number: usize, config: &WorldConfig, mood: Mood) -> ProducerConfig {
-        let stream = self.index(config.streams.len());
+        let stream = match config.producers.last().map(|before| before.to) {
+            Some(Destination::Stream(same)) if self.chance(50) => same,
+            _ => self.index(config.streams.len()),
+        };
         let shards = u64::from(shards_of(&config.streams[stream]));
         let record_size = self.record_size(mood);
         let keys = self.keys();
@@ -184,7 +233,7 @@ impl Luck {
         let percent = match mood {
             // Up to three producers share a stream.
             Mood::Calm => self.within(1, 10),
-            Mood::Wild => self.of(&[1, 10, 50, 80, 110, 110, 200]),
+            Mood::Open | Mood::Wild => self.of(&[1, 10, 50, 80, 110, 110, 200]),
         };
         let most = if config.resolution.0 == 0 { 60 } else { 6_000 };
         let rate = (capacity * percent / 100).clamp(1, most);
@@ -196,7 +245,7 @@ impl Luck {
             to: Destination::Stream(stream),
             instances,
             flows,
-            rate: self.rate(rate, mood),
+            rate: self.rate(rate),
             arrivals: self.of(&[Arrivals::Even, Arrivals::Poisson]),
             record_size,
             keys,
@@ -212,7 +261,7 @@ impl Luck {
         let top = match mood {
             // One large record a second is more than a tenth of a shard.
             Mood::Calm => self.of(&[20, 200, 2_000]),
-            Mood::Wild => self.of(&[20, 200, 200, 2_000, 30_000, 200_000]),
+            Mood::Open | Mood::Wild => self.of(&[20, 200, 200, 2_000, 30_000, 200_000, 1_000_000]),
         };
         match self.0.below(3) {
             0 => SizeDistribution::Fixed(self.within_u32(1, top)),
@@ -241,17 +290,12 @@ impl Luck {
         }
     }
 
-    pub(super) fn rate(&mut self, most: u64, mood: Mood) -> RateProfile {
+    pub(super) fn rate(&mut self, most: u64) -> RateProfile {
         let mut knots = vec![(SimTime::ZERO, self.within(0, most) * 1_000_000 + 500_000)];
         let mut now = 0;
         for _ in 0..self.of(&[0, 0, 1, 3]) {
             now += self.within(0, 100);
             knots.push((SimTime::ZERO + secs(now), self.within(0, most) * 1_000_000));
-        }
-        if mood == Mood::Calm {
-            let silent = SimTime::ZERO + secs(CALM_SILENT_FROM_S);
-            let rate = knots[knots.len() - 1].1;
-            knots.extend([(silent, rate), (silent, 0)]);
         }
         RateProfile { knots }
     }
@@ -304,6 +348,7 @@ impl Luck {
             crate::bench::polling(millis(self.of(idle)))
         };
         let workers = self.of(&[1, 2, 3, 8]);
+        let shards = shards_of(&config.streams[stream]);
         KclConfig {
             name: format!("app{number}"),
             stream,
@@ -313,14 +358,18 @@ impl Luck {
             service: self.service(stream, config, calm),
             worker_threads: self.of(&[0, 0, 1, 2]),
             failover_time: millis(self.of(&[2_000, 5_000, 10_000])),
-            max_leases_for_worker: if calm {
-                u32::MAX
-            } else {
-                self.of(&[1, 3, u32::MAX, u32::MAX])
+            max_leases_for_worker: match mood {
+                Mood::Calm => u32::MAX,
+                Mood::Wild => self.of(&[shards, 2 * shards, u32::MAX]),
+                Mood::Open => self.of(&[1, 3, u32::MAX, u32::MAX]),
             },
             max_leases_to_steal_at_one_time: self.of(&[1, 1, 5]),
             parent_shard_poll_interval: millis(self.of(&[0, 1_000, 10_000])),
-            max_records: if calm { 10_000 } else { self.of(&[1, 10, 1_000, 10_000]) },
+            max_records: match mood {
+                Mood::Calm => 10_000,
+                Mood::Wild => self.of(&[100, 1_000, 10_000]),
+                Mood::Open => self.of(&[1, 10, 1_000, 10_000]),
+            },
             lease_count_based: self.chance(50),
             graceful_handoff: self.chance(60),
             graceful_handoff_timeout: secs(self.of(&[1, 30])),
@@ -345,7 +394,7 @@ impl Luck {
 
     fn entry(&mut self, config: &WorldConfig, mood: Mood) -> TimelineEntry {
         let calm = mood == Mood::Calm;
-        let (at, lasts) = self.times(config, calm);
+        let (at, lasts) = self.times(config, mood);
         let what = loop {
             let what = self.happening(config, calm);
             // There may be no consumer to hit.
@@ -353,17 +402,39 @@ impl Luck {
                 break what;
             }
         };
-        let endless = !calm && self.chance(30);
+        let endless = mood == Mood::Open && self.chance(30);
         planned(at, (!endless).then_some(lasts), what)
     }
 
-    /// When something begins, and how long it lasts.
-    pub(super) fn times(&mut self, config: &WorldConfig, calm: bool) -> (SimTime, SimDuration) {
-        let end_s = config.duration.0 / 1_000_000_000;
-        let (from, until) = if calm { (CALM_FAULTS_FROM_S, CALM_FAULTS_BY_S) } else { (0, end_s) };
-        let at = SimTime(self.within(from * 1_000, until * 1_000 - 1_000) * 1_000_000);
-        let at_most = (SimTime::ZERO + secs(until)).since(at);
-        let lasts = SimDuration(self.within(1_000_000, at_most.0.max(1_000_000)));
+    /// The same fault twice, one begun while the other one is in force.
+    pub(super) fn with_another(
+        &mut self,
+        first: TimelineEntry,
+        config: &WorldConfig,
+        mood: Mood,
+    ) -> Vec<TimelineEntry> {
+        let Some(lasts) = first.lasts.filter(|lasts| lasts.0 > 1 && self.chance(20)) else {
+            return vec![first];
+        };
+        let at = first.at + SimDuration(self.within(0, lasts.0 - 1));
+        let most = latest(config, mood).since(at);
+        let second = planned(at, Some(SimDuration(self.within(0, most.0))), first.what.clone());
+        vec![first, second]
+    }
+
+    /// When something begins, and how long it lasts: sometimes from the first instant on, and to the
+    /// last one.
+    pub(super) fn times(&mut self, config: &WorldConfig, mood: Mood) -> (SimTime, SimDuration) {
+        let until = latest(config, mood);
+        let at = match self.within(0, 9) {
+            0 => SimTime::ZERO,
+            _ => SimTime(self.within(0, until.0 / 1_000_000 - 1_000) * 1_000_000),
+        };
+        let at_most = until.since(at);
+        let lasts = match self.within(0, 9) {
+            0 => at_most,
+            _ => SimDuration(self.within(1_000_000, at_most.0)),
+        };
         (at, lasts)
     }
 
@@ -398,7 +469,7 @@ impl Luck {
         let app = self.index(config.consumers.len());
         let workers = self.within_u32(1, config.consumers[app].workers);
         let consumer = Fleet::App(app);
-        match self.0.below(5) {
+        match self.0.below(7) {
             0 => Happening::SlowConsumer {
                 consumer,
                 who: None,
@@ -407,7 +478,26 @@ impl Luck {
             1 => Happening::Kill(Whom::workers(consumer, workers)),
             2 => Happening::Pause(Whom::workers(consumer, workers)),
             3 => Happening::AddWorkers { consumer, workers },
-            _ => Happening::Stop(Whom::workers(consumer, workers)),
+            4 => Happening::Stop(Whom::workers(consumer, workers)),
+            5 => self.restart_loop(consumer, workers),
+            _ => self.rolling_restart(consumer),
+        }
+    }
+
+    pub(super) fn restart_loop(&mut self, consumer: Fleet, workers: u32) -> Happening {
+        Happening::RestartLoop {
+            whom: Whom::workers(consumer, workers),
+            up: millis(self.of(&[500, 5_000, 30_000])),
+            down: millis(self.of(&[100, 2_000, 20_000])),
+        }
+    }
+
+    /// It has no end but its own.
+    pub(super) fn rolling_restart(&mut self, consumer: Fleet) -> Happening {
+        Happening::RollingRestart {
+            consumer,
+            down: millis(self.of(&[100, 1_000, 5_000])),
+            gap: millis(self.of(&[100, 2_000, 5_000])),
         }
     }
 

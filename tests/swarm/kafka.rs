@@ -2,9 +2,9 @@
 
 use sim_core::config::kafka::*;
 use sim_core::config::*;
-use sim_core::engine::{SimDuration, SimTime};
+use sim_core::engine::SimDuration;
 
-use super::draw::{CALM_ENDS_S, Luck, Mood, mean_bytes};
+use super::draw::{Luck, Mood, mean_bytes};
 use crate::bench::{millis, planned, secs};
 use crate::kafka_bench;
 
@@ -13,9 +13,12 @@ const WORK: u64 = 4_000;
 /// The same per second in calm worlds, all producers together.
 const CALM_BATCHES_PER_S: u64 = 12;
 
+/// Most that one producer offers.
+const MOST_BYTES_PER_S: u64 = 50_000_000;
+
 /// A world of one cluster, or two.
 pub(super) fn world_of_clusters(mut luck: Luck, seed: u64, mood: Mood) -> WorldConfig {
-    let resolution = millis(luck.of(&[0, 1, 5, 20, 20, 100, 100, 250, 250]));
+    let resolution = luck.resolution(mood);
     let mut config = WorldConfig {
         seed,
         duration: secs(0),
@@ -32,23 +35,21 @@ pub(super) fn world_of_clusters(mut luck: Luck, seed: u64, mood: Mood) -> WorldC
     for number in 0..producers {
         let budget = match mood {
             Mood::Calm => CALM_BATCHES_PER_S / producers,
-            Mood::Wild => luck.of(&[5, 20, 50, 150]),
+            Mood::Open | Mood::Wild => luck.of(&[5, 20, 50, 150]),
         };
         let producer = luck.kafka_producer(number, &config, mood, budget);
         batches += batches_per_s(&producer, &config);
         config.producers.push(producer);
     }
-    config.duration = match mood {
-        Mood::Calm => secs(CALM_ENDS_S),
-        Mood::Wild => secs((WORK / batches.max(1)).clamp(30, 400)),
-    };
+    config.duration = luck.duration(&config, mood, WORK / batches.max(1));
     for number in 0..luck.of(&[0, 1, 1, 1, 2, 3]) {
         let group = luck.group(number, &config, mood);
         config.groups.push(group);
     }
     for _ in 0..luck.of(&[0, 1, 1, 2, 3, 5, 8]) {
         let entry = luck.kafka_entry(&config, mood);
-        config.timeline.push(entry);
+        let entries = luck.with_another(entry, &config, mood);
+        config.timeline.extend(entries);
     }
     config
 }
@@ -143,7 +144,7 @@ impl Luck {
     fn topic(&mut self, number: usize, brokers: usize, mood: Mood) -> TopicConfig {
         let most = u32::try_from(brokers).expect("few brokers");
         let replication_factor = self.of(&[1, 2, 3, 3, 3, 6]).min(most);
-        let beyond = u32::from(mood == Mood::Wild && self.chance(10));
+        let beyond = u32::from(mood != Mood::Calm && self.chance(10));
         let forgets = self.chance(30);
         TopicConfig {
             partitions: self.of(&[1, 1, 2, 3, 6, 12]),
@@ -161,7 +162,7 @@ impl Luck {
     fn settings(&mut self, brokers: usize, version: KafkaVersion, mood: Mood) -> BrokerSettings {
         let most = u32::try_from(brokers).expect("few brokers");
         let offsets_replicas = self.of(&[1, 2, 3, 3]).min(most);
-        let small = mood == Mood::Wild && self.chance(40);
+        let small = mood != Mood::Calm && self.chance(40);
         BrokerSettings {
             replica_lag_time_max: secs(self.of(&[2, 10, 30])),
             num_replica_fetchers: self.of(&[1, 1, 2, 3]),
@@ -189,7 +190,7 @@ impl Luck {
     }
 
     fn hardware(&mut self, mood: Mood) -> Hardware {
-        let slow = mood == Mood::Wild && self.chance(40);
+        let slow = mood != Mood::Calm && self.chance(40);
         let bandwidth = if slow { self.of(&[50_000, 2_000_000]) } else { 500_000_000 };
         let burst = self.chance(30);
         Hardware {
@@ -217,13 +218,19 @@ impl Luck {
         budget: u64,
     ) -> ProducerConfig {
         let calm = mood == Mood::Calm;
-        let cluster = self.index(config.clusters.len());
-        let topic = self.index(config.clusters[cluster].topics.len());
+        let (cluster, topic) = match config.producers.last().map(|before| before.to) {
+            Some(Destination::Topic { cluster, topic }) if self.chance(50) => (cluster, topic),
+            _ => {
+                let cluster = self.index(config.clusters.len());
+                (cluster, self.index(config.clusters[cluster].topics.len()))
+            }
+        };
         let instances = self.of(&[1, 1, 2, 3, 9, 20]);
         let hot = self.of(&[0, 0, 0, 1, 2]);
         let prefix = || "k".to_owned();
         let keys = self.of(&[1, 2, 30, 1_000]);
-        let top = if calm { self.of(&[20, 200]) } else { self.of(&[20, 200, 2_000, 30_000]) };
+        let large = [20, 200, 2_000, 30_000, 1_000_000];
+        let top = if calm { self.of(&[20, 200]) } else { self.of(&large) };
         let mut producer = ProducerConfig {
             name: format!("producer{number}"),
             to: Destination::Topic { cluster, topic },
@@ -245,7 +252,9 @@ impl Luck {
         };
         let all = most_batches_per_s(&producer, config);
         let most = if all <= budget.max(1) { self.of(&[50, 1_000, 6_000]) } else { budget.max(1) };
-        producer.rate = self.rate(most, mood);
+        // What comes within one cell of the grid must fit into one clump.
+        let most = most.min(MOST_BYTES_PER_S / mean_bytes(&producer.record_size)).max(1);
+        producer.rate = self.rate(most);
         producer.client =
             ClientConfig::Kafka(self.kafka_client(&config.clusters[cluster], &producer));
         producer
@@ -309,7 +318,7 @@ impl Luck {
         let session = self.of(&[6_000, 10_000, 45_000]);
         let members = self.of(&[1, 2, 3, 5, 8]);
         let service = self.service_of_group(cluster, config, calm);
-        let small = !calm && self.chance(30);
+        let small = !calm && self.chance(15);
         let state = self.chance(25).then(|| self.state(of.version, calm));
         GroupConfig {
             name: format!("group{number}"),
@@ -320,7 +329,11 @@ impl Luck {
             static_membership: self.chance(30),
             session_timeout: millis(session),
             heartbeat_interval: millis(self.of(&[1_000, session / 3])),
-            max_poll_interval: if calm { secs(300) } else { secs(self.of(&[1, 20, 300])) },
+            max_poll_interval: match mood {
+                Mood::Calm => secs(300),
+                Mood::Wild => secs(self.of(&[30, 300, 300])),
+                Mood::Open => secs(self.of(&[1, 20, 300])),
+            },
             max_poll_records: if small { self.of(&[1, 20]) } else { self.of(&[500, 5_000]) },
             auto_commit: self.chance(60).then(|| millis(self.of(&[100, 5_000, 30_000]))),
             fetch_min_bytes: self.of(&[1, 1, 5_000, 1 << 20]),
@@ -385,13 +398,13 @@ impl Luck {
 
     fn kafka_entry(&mut self, config: &WorldConfig, mood: Mood) -> TimelineEntry {
         let calm = mood == Mood::Calm;
-        let (at, lasts) = self.times(config, calm);
+        let (at, lasts) = self.times(config, mood);
         let what = if self.chance(40) && !config.groups.is_empty() {
-            self.member_fault(config, at, calm)
+            self.member_fault(config)
         } else {
             self.broker_fault(config, calm)
         };
-        let endless = !calm && self.chance(30);
+        let endless = mood == Mood::Open && self.chance(30);
         planned(at, (!endless).then_some(lasts), what)
     }
 
@@ -444,13 +457,11 @@ impl Luck {
         (0_u32..).take(count).filter(|&it| it as usize == first || self.chance(percent)).collect()
     }
 
-    fn member_fault(&mut self, config: &WorldConfig, at: SimTime, calm: bool) -> Happening {
+    fn member_fault(&mut self, config: &WorldConfig) -> Happening {
         let group = self.index(config.groups.len());
         let workers = self.within_u32(1, config.groups[group].members);
         let consumer = Fleet::Group(group);
-        // A rolling restart has no end but its own.
-        let late = calm && at > SimTime::ZERO + secs(100);
-        match self.within(0, if late { 5 } else { 6 }) {
+        match self.within(0, 6) {
             0 => Happening::SlowConsumer {
                 consumer,
                 who: None,
@@ -460,16 +471,8 @@ impl Luck {
             2 => Happening::Pause(Whom::workers(consumer, workers)),
             3 => Happening::AddWorkers { consumer, workers },
             4 => Happening::Stop(Whom::workers(consumer, workers)),
-            5 => Happening::RestartLoop {
-                whom: Whom::workers(consumer, workers),
-                up: millis(self.of(&[500, 5_000, 30_000])),
-                down: millis(self.of(&[100, 2_000, 20_000])),
-            },
-            _ => Happening::RollingRestart {
-                consumer,
-                down: millis(self.of(&[100, 1_000, 5_000])),
-                gap: millis(self.of(&[100, 2_000, 5_000])),
-            },
+            5 => self.restart_loop(consumer, workers),
+            _ => self.rolling_restart(consumer),
         }
     }
 }
