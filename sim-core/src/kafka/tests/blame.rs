@@ -128,6 +128,28 @@ fn leader_unavailable_is_the_client_s_wait_for_a_leader() {
     );
 }
 
+/// Sent at 0, and the leader dies at 2 with the request under way: the attempt that failed belongs to
+/// the wait for a leader, from its launch to that of the one that succeeds.
+#[test]
+fn leader_unavailable_is_also_the_attempt_that_its_death_ended() {
+    let mut bench = Bench::new(&pair());
+    bench.offer(0, 0, 1);
+    bench.run_to(2);
+    bench.begin(&kill(&[0]));
+    delivered(&mut bench, 1);
+    let sent_at = bench.log(0).entry(0).unwrap().sent_at;
+    assert!(sent_at > bench.elected("orders-0"));
+    bench.assert_blame(
+        0,
+        &[
+            ("leader_unavailable", sent_at.since(at(0))),
+            ("put", ms(5)),
+            ("poll_gap", ms(6)),
+            ("service", ms(1)),
+        ],
+    );
+}
+
 /// The record is visible at 16; the leader dies at 18, with the fetch under way. Its partition has no
 /// leader until one is elected, from which it comes 6 ms later: 2 + 6 ms of waiting for a fetch.
 #[test]

@@ -274,6 +274,25 @@ fn a_dead_broker_fails_requests_at_once_and_a_frozen_one_after_the_timeout() {
     }
 }
 
+/// K-ACK-5: every broken connection asks for metadata, which is a round trip away, though the leader
+/// is alive: its answer did not come within request.timeout.ms, for want of a follower.
+#[test]
+fn a_broken_connection_asks_for_metadata() {
+    let mut setup = orders(2);
+    setup.never_fence();
+    setup.producer(0).request_timeout = ms(1_000);
+    setup.producer(0).max_in_flight = 1;
+    setup.producer(0).batch_size = 1;
+    let mut bench = Bench::new(&setup);
+    bench.begin(&cut(1));
+    bench.offer(0, 0, 10);
+    bench.offer(0, 0, 10);
+    bench.run_before(1_010);
+    assert_eq!(bench.cluster.producers[0].refreshed_at, SimTime::ZERO);
+    bench.run_to(1_010);
+    assert_eq!(bench.cluster.producers[0].refreshed_at, at(1_010));
+}
+
 /// K-PRD-4, K-ACK-5: the connection to a dead leader breaks, metadata names it until the controller has
 /// elected broker 1, which the next refresh, at most a second and a round trip later, tells the
 /// client; the batch is with the new leader 5 ms after that.

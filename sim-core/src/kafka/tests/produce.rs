@@ -53,6 +53,23 @@ fn acks_all_waits_for_the_slowest_of_the_isr_though_min_isr_is_there() {
     assert_eq!(accepted(&mut bench, 10), at(22));
 }
 
+/// K-ACK-2: a request waits for its own offset. The first is answered at 22; the second, of another
+/// producer, is appended at 8, when the fetch that the first one set off is under way, and comes with
+/// the next one, which leaves at 16 and is told of at 27: answered at 33.
+#[test]
+fn a_watermark_answers_no_request_whose_offset_it_has_not_passed() {
+    let mut setup = orders(2);
+    setup.producers.push(setup.producers[0].clone());
+    let mut bench = Bench::new(&setup);
+    bench.offer(0, 0, 10);
+    bench.run_to(3);
+    bench.offer(1, 0, 10);
+    assert_eq!(accepted(&mut bench, 10), at(22));
+    assert_eq!((bench.log(0).end(), bench.log(0).high_watermark()), (20, 10));
+    let second = bench.when("accepted", |it| it.ledger.producers[1].accepted == 10);
+    assert_eq!(second, at(33));
+}
+
 /// K-ACK-1: acks=all is refused, and nothing appended, with fewer than min.insync.replicas in sync;
 /// just as many are enough. acks=1 does not ask.
 #[test]
