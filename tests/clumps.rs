@@ -6,7 +6,9 @@ use sim_core::result::RunResult;
 use crate::bench::{count, run};
 
 fn played(text: &str, sets: &[(&str, &str)]) -> RunResult {
-    let sets: Vec<_> = sets.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let even = ("producers.w.arrivals", "Even");
+    let sets = sets.iter().chain([&even]).map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));
+    let sets: Vec<_> = sets.collect();
     let loaded = scenarios::load("clump.ron", text, &sets, &|_| Err("none".into()));
     let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
     run(&loaded.lower(&loaded.variants[0], 1))
@@ -28,7 +30,7 @@ fn a_kafka_producer_offers_more_than_4_gib_at_once() {
     prove(&played(text, &[]), 20_000, 1 << 20, 0);
     let partitions = ("systems.k.topics.t.partitions", "3");
     prove(&played(text, &[("producers.w.rate", "50000/s"), partitions]), 50_000, 1 << 20, 0);
-    let small = [("producers.w.rate", "1G/s"), ("producers.w.record_size", "30B"), partitions];
+    let small = [("producers.w.rate", "1000M/s"), ("producers.w.record_size", "30B"), partitions];
     prove(&played(text, &small), 1_000_000_000, 30, 0);
     // `k0` to `k9` are two bytes.
     let keyed = [

@@ -125,7 +125,8 @@ fn with_a_broker_gone(stop: u64, delivery: SimDuration, end: u64) -> RunResult {
 }
 
 /// The last record is offered at `stop` and given up after delivery.timeout.ms; then nothing waits
-/// any more. While something does, the outage lasts to the end of the run.
+/// any more. While something does, the outage lasts to the end of the run. (A batch is as old as its
+/// first record, and 16 KiB hold 163 records of 100 B, 1.6 s.)
 #[test]
 fn an_outage_that_nothing_ends_lasts_until_nothing_waits() {
     for (stop, delivery) in [(60, 30), (100, 20), (55, 60)] {
@@ -133,7 +134,8 @@ fn an_outage_that_nothing_ends_lasts_until_nothing_waits() {
             let result = with_a_broker_gone(stop, secs(delivery), end);
             let lasted = unavailable(&result, "producer");
             let expected = (stop + delivery).min(end) as f64 - 50.0;
-            assert!((lasted - expected).abs() < 0.5, "{lasted} s, not {expected}");
+            let early = expected - lasted;
+            assert!(-0.1 < early && early < 1.7, "{lasted} s, not {expected}");
         }
     }
 }

@@ -9,7 +9,8 @@
 //! Simplifications: bandwidth only, no seeks and no IOPS; writeback begins at once and an append
 //! waits only for what is beyond a fifth of the page cache (the kernel's `dirty_ratio`). While
 //! there is writeback, reads get half of the bandwidth. The cache holds what was written or read
-//! last, whatever the partition. Small random reads on a full disk could tell.
+//! last, whatever the partition, to a thirty-second of its size; what a replica fetched late counts
+//! as written when its leader appended it. Small random reads on a full disk could tell.
 
 use std::collections::VecDeque;
 
@@ -236,32 +237,39 @@ impl Disk {
 pub(crate) struct PageCache {
     capacity: u64,
     filled: u64,
-    /// (instant, bytes that had come into the cache by then), at most one per 100 ms.
-    marks: VecDeque<(SimTime, u64)>,
+    /// (instant, bytes that had come into the cache by then).
+    steps: VecDeque<(SimTime, u64)>,
 }
 
-const MARK_EVERY: SimDuration = SimDuration::from_millis(100);
+/// Into so many steps a cache is divided.
+pub(crate) const CACHE_STEPS: u64 = 32;
 
 impl PageCache {
-    fn new(capacity: u64) -> Self {
-        Self { capacity, filled: 0, marks: VecDeque::new() }
+    pub(crate) fn new(capacity: u64) -> Self {
+        Self { capacity, filled: 0, steps: VecDeque::new() }
     }
 
     /// Bytes come in, written or read from disk, and push out what came in longest ago.
     pub(crate) fn fill(&mut self, now: SimTime, bytes: u64) {
-        if self.marks.back().is_none_or(|(at, _)| now.since(*at) >= MARK_EVERY) {
-            self.marks.push_back((now, self.filled));
+        let step = (self.capacity / CACHE_STEPS).max(1);
+        if self.steps.back().is_none_or(|(_, by)| self.filled - by >= step) {
+            self.steps.push_back((now, self.filled));
         }
         self.filled += bytes;
-        // The oldest mark that is still inside bounds what is cached.
-        while self.marks.get(1).is_some_and(|(_, by)| self.filled - by > self.capacity) {
-            self.marks.pop_front();
+        // The oldest step that is still inside bounds what is cached.
+        while self.steps.get(1).is_some_and(|(_, by)| self.filled - by > self.capacity) {
+            self.steps.pop_front();
         }
+    }
+
+    /// When its last step began.
+    pub(crate) fn last_step(&self) -> SimTime {
+        self.steps.back().map_or(SimTime::ZERO, |(at, _)| *at)
     }
 
     /// Whether what was written at that instant is still there.
     pub(crate) fn holds(&self, written_at: SimTime) -> bool {
-        let Some(&(oldest, by)) = self.marks.front() else {
+        let Some(&(oldest, by)) = self.steps.front() else {
             return true;
         };
         self.filled - by <= self.capacity || written_at > oldest
@@ -320,5 +328,18 @@ mod tests {
         assert!(cache.holds(at(52)) && !cache.holds(at(48)));
         cache.fill(at(59), 500);
         assert!(cache.holds(at(57)) && !cache.holds(at(52)));
+    }
+
+    /// A day of 100 B/s in a cache of 1,000 B: one step for each 31 B or more, so at most 32 inside,
+    /// and one that is out.
+    #[test]
+    fn a_cache_remembers_as_many_steps_as_it_is_divided_into() {
+        for each in [1, 100, 5_000] {
+            let mut cache = PageCache::new(1_000);
+            for second in 0..86_400 {
+                cache.fill(SimTime::ZERO + SimDuration::from_secs(second), each);
+                assert!(cache.steps.len() as u64 <= CACHE_STEPS + 2, "{}", cache.steps.len());
+            }
+        }
     }
 }

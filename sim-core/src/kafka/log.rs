@@ -6,6 +6,7 @@
 //! | the high watermark never moves back within an epoch                | K-HW-1 |
 //! | a new leader cuts what it does not have                            | K-EPO-1, K-DL-1 |
 //! | whole old segments go by age or size, the active one too           | K-RET-1 |
+//! | what was written lately is in the page cache                       | K-DSK-3 |
 //!
 //! Simplifications: one entry is a run of records of one flow, key class and offered instant, also
 //! when a request brought several. A tail that is cut is gone at the election; in truth it stays on
@@ -19,6 +20,7 @@ use crate::config::kafka::TopicConfig;
 use crate::engine::{SimDuration, SimTime};
 use crate::flow::{Batch, FlowId, KeyClass};
 
+use super::broker::CACHE_STEPS;
 use super::detour::Detour;
 
 /// A stored run of records.
@@ -72,6 +74,8 @@ pub(crate) struct Arrival {
     pub(crate) sent_at: SimTime,
     /// When it is appended.
     pub(crate) now: SimTime,
+    /// When the last step of its leader's page cache began.
+    pub(crate) cache_step: SimTime,
     /// The client's number of the batch.
     pub(crate) serial: u32,
     /// What delayed the batch in the client.
@@ -104,6 +108,10 @@ pub(crate) struct Log {
     high_watermark: u64,
     segments: VecDeque<Segment>,
     detours: VecDeque<(u64, Detour)>,
+    /// How far the log had come when: (instant, offset), one for each step of its leader's page
+    /// cache in which something was appended. It outlives the entries, which are forgotten once no
+    /// group needs them, and so knows what a follower that was away finds in memory.
+    written: VecDeque<(SimTime, u64)>,
 }
 
 impl Log {
@@ -124,6 +132,7 @@ impl Log {
                 newest: SimTime::ZERO,
             }]),
             detours: VecDeque::new(),
+            written: VecDeque::new(),
         }
     }
 
@@ -162,6 +171,13 @@ impl Log {
             active.opened_at = now;
         }
         active.newest = active.newest.max(batch.offered_at);
+        if self.written.back().is_none_or(|(at, _)| *at < arrival.cache_step) {
+            self.written.push_back((now, self.end));
+            // Twice what the page cache holds is enough: what is older is on disk alone.
+            if self.written.len() as u64 > 2 * CACHE_STEPS {
+                self.written.pop_front();
+            }
+        }
         let mut detour = arrival.detour;
         detour.backlog_ns += batch.backlog_ns;
         let detoured = detour != Detour::default();
@@ -235,6 +251,17 @@ impl Log {
             Some(last) => self.entries[last].end(),
             None => self.entries.front().map_or(self.end, |first| first.base),
         }
+    }
+
+    /// When the record at `offset` was appended, or a little before: to a step of the page cache.
+    pub(crate) fn written_at(&self, offset: u64) -> SimTime {
+        // Most readers are at the tail.
+        let last = self.written.back().filter(|(_, from)| *from <= offset);
+        let found = last.or_else(|| {
+            let after = self.written.partition_point(|(_, from)| *from <= offset);
+            self.written.get(after.checked_sub(1)?)
+        });
+        found.map_or(SimTime::ZERO, |(at, _)| *at)
     }
 
     /// Raises the high watermark over every entry that was appended up to `stamp` and ends by
@@ -322,6 +349,9 @@ impl Log {
         self.high_watermark = self.high_watermark.min(self.end);
         while self.detours.back().is_some_and(|(at, _)| *at >= end_index) {
             self.detours.pop_back();
+        }
+        while self.written.back().is_some_and(|(_, from)| *from >= self.end) {
+            self.written.pop_back();
         }
         while self.segments.len() > 1 && self.segments.back().is_some_and(|s| s.base > self.end) {
             self.segments.pop_back();

@@ -98,6 +98,7 @@ impl Cluster {
         let (mut items, parts) =
             (std::mem::take(&mut request.items), std::mem::take(&mut request.parts));
         let mut waiting = 0;
+        let cache_step = self.brokers[broker.index()].cache.last_step();
         let stamp = self.brokers[broker.index()].stamp + 1;
         self.brokers[broker.index()].stamp = stamp;
         let mut first_part = 0;
@@ -118,7 +119,8 @@ impl Cluster {
                 let topic = &self.config.topics[of.topic];
                 let serial = item.head.serial;
                 let detour = item.head.detour;
-                let arrival = Arrival { stamp, sent_at, now: at.ctx.now, serial, detour };
+                let now = at.ctx.now;
+                let arrival = Arrival { stamp, sent_at, now, cache_step, serial, detour };
                 for part in &parts[of_item] {
                     let part = Batch { already_stored: item.head.stored, ..*part };
                     of.log.append(&part, &arrival, topic);

@@ -8,6 +8,7 @@
 //! | the watermark is the least LEO over the leader and the maximal ISR     | K-HW-1, K-HW-2 |
 //! | below min ISR it stands still (3.7+)                                   | K-ISR-8 |
 //! | when a follower counts as caught up                                    | K-ISR-1 |
+//! | what a follower finds in memory, and what on disk                       | K-DSK-3 |
 //!
 //! A fetch loop's progress is one mark: the number of the leader's append up to which the follower
 //! has everything. A partition that is behind the mark (after a restart or a new leader, or with
@@ -92,6 +93,15 @@ pub(crate) struct Laggard {
     pub(crate) caught_up_at: SimTime,
     fetched_at: SimTime,
     leader_end_at_fetch: u64,
+}
+
+/// What a fetch brings.
+#[derive(Clone, Copy, Debug, Default)]
+struct Served {
+    bytes: u64,
+    /// Those among them that the page cache has lost.
+    from_disk: u64,
+    partitions: u64,
 }
 
 impl FetchLoop {
@@ -215,24 +225,24 @@ impl Cluster {
         if fetch_loop.fresh_largest > most {
             self.part_laggards(index);
         }
-        let (mut bytes, mut partitions) = self.serve_laggards(index);
+        let mut served = self.serve_laggards(index);
         let fetch_loop = &self.loops[index];
-        if bytes > 0 && bytes + fetch_loop.fresh_bytes > response_most
+        if served.bytes > 0 && served.bytes + fetch_loop.fresh_bytes > response_most
             || fetch_loop.fresh_bytes > response_most
         {
             // Not everything fits: from here on each partition has its turn.
             self.part_laggards(index);
-            (bytes, partitions) = self.serve_laggards(index);
+            served = self.serve_laggards(index);
         }
         let stamp = self.brokers[leader.index()].stamp;
         let fetch_loop = &mut self.loops[index];
-        bytes += fetch_loop.fresh_bytes;
-        partitions += fetch_loop.fresh_partitions;
+        served.bytes += fetch_loop.fresh_bytes;
+        served.partitions += fetch_loop.fresh_partitions;
         fetch_loop.reading = stamp;
         fetch_loop.fresh_bytes = 0;
         fetch_loop.fresh_partitions = 0;
         fetch_loop.fresh_largest = 0;
-        if partitions == 0 {
+        if served.partitions == 0 {
             // Nothing is behind: whoever still had a progress of its own is on the mark again.
             fetch_loop.state = LoopState::Parked;
             fetch_loop.mark = stamp;
@@ -244,33 +254,25 @@ impl Cluster {
             }
             return;
         }
-        let behind = fetch_loop.served > 0;
-        let (appended_at, told_at) = self.fetch_times(index, bytes, partitions, behind, now);
+        let (appended_at, told_at) = self.fetch_times(index, &served, now);
         let fetch_loop = &mut self.loops[index];
         fetch_loop.state = LoopState::UnderWay { appended_at };
         let (number, generation) = (number_of(index), fetch_loop.generation);
         at.ctx.at(told_at, Event::Fetch(number, generation));
-        self.brokers[leader.index()].replication_bytes_out += bytes;
-        self.brokers[follower.index()].replication_bytes_in += bytes;
+        self.brokers[leader.index()].replication_bytes_out += served.bytes;
+        self.brokers[follower.index()].replication_bytes_in += served.bytes;
     }
 
     /// When the follower has appended what a fetch brings, and when its next fetch says so.
-    fn fetch_times(
-        &mut self,
-        index: usize,
-        bytes: u64,
-        partitions: u64,
-        behind: bool,
-        now: SimTime,
-    ) -> (SimTime, SimTime) {
+    fn fetch_times(&mut self, index: usize, served: &Served, now: SimTime) -> (SimTime, SimTime) {
+        let Served { bytes, from_disk, partitions } = *served;
         let (follower, leader) = (self.loops[index].follower, self.loops[index].leader);
         let half = SimDuration(self.rtt(follower, leader).0 / 2);
-        let oldest = behind.then(|| self.oldest_served(index)).flatten();
         let source = &mut self.brokers[leader.index()];
         let mut read_at = now;
-        if oldest.is_some_and(|written_at| !source.cache.holds(written_at)) {
-            read_at = source.disk.read(now, bytes);
-            source.cache.fill(now, bytes);
+        if from_disk > 0 {
+            read_at = source.disk.read(now, from_disk);
+            source.cache.fill(now, from_disk);
         }
         let handled = self.config.hardware.request_time
             + self.config.hardware.fetch_time_per_partition.times(partitions);
@@ -284,41 +286,32 @@ impl Cluster {
         (appended_at, appended_at + half)
     }
 
-    /// When the oldest entry that the fetch under way brings was written.
-    fn oldest_served(&self, index: usize) -> Option<SimTime> {
-        let fetch_loop = &self.loops[index];
-        let served = fetch_loop.laggards.iter().take(fetch_loop.served);
-        served
-            .filter(|laggard| laggard.reading > laggard.end)
-            .map(|laggard| {
-                let log = &self.partitions[laggard.partition.index()].log;
-                let entry = log.entry(log.index_of(laggard.end));
-                entry.filter(|it| it.base <= laggard.end).map_or(SimTime::ZERO, |it| it.appended_at)
-            })
-            .min()
-    }
-
-    /// Laggards at the front get data up to the caps; returns (bytes, partitions).
-    fn serve_laggards(&mut self, index: usize) -> (u64, u64) {
+    /// Laggards at the front get data up to the caps.
+    fn serve_laggards(&mut self, index: usize) -> Served {
         let most = self.config.settings.replica_fetch_max_bytes;
         let response_most = self.config.settings.replica_fetch_response_max_bytes;
         let fetch_loop = &mut self.loops[index];
-        let (mut bytes, mut partitions) = (0, 0);
+        let cache = &self.brokers[fetch_loop.leader.index()].cache;
+        let mut all = Served::default();
         let mut served = 0;
         for laggard in &mut fetch_loop.laggards {
-            if bytes >= response_most {
+            if all.bytes >= response_most {
                 break;
             }
             let log = &self.partitions[laggard.partition.index()].log;
-            let (until, read) = log.read(laggard.end, most.min(response_most - bytes));
+            let (until, read) = log.read(laggard.end, most.min(response_most - all.bytes));
             // One that is level has a turn, too: it goes back to the mark with this fetch.
-            partitions += u64::from(until > laggard.end || laggard.told != Some(laggard.end));
+            let has_a_turn = until > laggard.end || laggard.told != Some(laggard.end);
+            all.partitions += u64::from(has_a_turn);
+            all.bytes += read;
+            if !cache.holds(log.written_at(laggard.end)) {
+                all.from_disk += read;
+            }
             laggard.reading = until;
-            bytes += read;
             served += 1;
         }
         fetch_loop.served = served;
-        (bytes, partitions)
+        all
     }
 
     /// Every partition of the loop with unfetched data becomes a laggard.

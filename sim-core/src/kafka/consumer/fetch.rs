@@ -7,6 +7,7 @@
 //! | 4.1: nothing from a broker while records of it are buffered             | K-FET-1 |
 //! | readable is what the high watermark has passed                          | K-FET-2 |
 //! | the nearest in-sync replica, if the brokers choose by rack              | K-FET-4 |
+//! | what a reader finds in memory, and what on disk                         | K-DSK-3 |
 //!
 //! Simplifications: what an answer holds is settled when it leaves the broker; records that were
 //! not there then wait for the next one. The 500 ms rounds of an idle consumer are not played. A
@@ -183,7 +184,7 @@ impl Cluster {
         if self.waits_for_more(group, member, broker, at) {
             return;
         }
-        let (bytes, oldest) = self.fill_answer(group, member, broker, at);
+        let (bytes, from_disk) = self.fill_answer(group, member, broker, at);
         let slot = &mut self.groups[group].members[member.0 as usize].slots[broker.index()];
         if slot.coming.is_empty() {
             return;
@@ -194,9 +195,9 @@ impl Cluster {
         let (generation, asks_from) = (slot.generation, slot.asks_from);
         let host = &mut self.brokers[broker.index()];
         let mut read_at = now.max(asks_from);
-        if !host.cache.holds(oldest) {
-            read_at = host.disk.read(read_at, bytes);
-            host.cache.fill(now, bytes);
+        if from_disk > 0 {
+            read_at = host.disk.read(read_at, from_disk);
+            host.cache.fill(now, from_disk);
         }
         let half = SimDuration(self.rtt_to(zone, broker).0 / 2);
         let handled = self.config.hardware.request_time;
@@ -249,18 +250,17 @@ impl Cluster {
         true
     }
 
-    /// Puts together what an answer holds; returns its bytes and when the oldest was written.
+    /// Puts together what an answer holds; returns its bytes, and those that the page cache has lost.
     fn fill_answer(
         &mut self,
         group: usize,
         member: MemberId,
         broker: BrokerId,
         at: &mut At<'_, '_>,
-    ) -> (u64, SimTime) {
+    ) -> (u64, u64) {
         let config = &self.groups[group].config;
         let (most, most_of_one) = (config.fetch_max_bytes, config.max_partition_fetch_bytes);
-        let mut bytes = 0;
-        let mut oldest = at.ctx.now;
+        let (mut bytes, mut from_disk) = (0, 0);
         let slot = &mut self.groups[group].members[member.0 as usize].slots[broker.index()];
         let mut ready = std::mem::take(&mut slot.ready);
         let mut taken = 0;
@@ -294,8 +294,8 @@ impl Cluster {
             if until == from {
                 continue;
             }
-            if let Some(first) = log.entry(index) {
-                oldest = oldest.min(first.appended_at);
+            if !self.brokers[broker.index()].cache.holds(log.written_at(from)) {
+                from_disk += read;
             }
             bytes += read;
             let consumers = &mut self.groups[group];
@@ -310,7 +310,7 @@ impl Cluster {
         let slot = &mut self.groups[group].members[member.0 as usize].slots[broker.index()];
         ready.append(&mut slot.ready);
         slot.ready = ready;
-        (bytes, oldest)
+        (bytes, from_disk)
     }
 
     /// An answer has come to a member.

@@ -1,5 +1,7 @@
 //! What retention takes, how far the watermark goes, what readers see of a log.
 
+mod memory;
+
 use super::*;
 
 fn secs(s: u64) -> SimDuration {
@@ -52,7 +54,9 @@ fn append_under(
         already_stored: false,
     };
     let serial = u32::try_from(stamp).unwrap();
-    let arrival = Arrival { stamp, sent_at: offered, now, serial, detour: Detour::default() };
+    let detour = Detour::default();
+    let arrival =
+        Arrival { stamp, sent_at: offered, now, cache_step: SimTime::ZERO, serial, detour };
     log.append(&batch, &arrival, topic);
 }
 
