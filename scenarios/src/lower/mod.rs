@@ -394,8 +394,11 @@ mod tests {
         let idempotent: Vec<_> = world.consumers.iter().map(|it| it.sink_idempotent).collect();
         assert_eq!(idempotent, [false, true]);
         assert!(matches!(world.timeline[0].what, sim::Happening::SwitchMode { stream: 1, .. }));
-        let slow =
-            sim::Happening::SlowConsumer { consumer: sim::Fleet::App(1), factor_ppm: 2_500_000 };
+        let slow = sim::Happening::SlowConsumer {
+            consumer: sim::Fleet::App(1),
+            who: None,
+            factor_ppm: 2_500_000,
+        };
         assert_eq!(world.timeline[1].what, slow);
         assert!(matches!(world.timeline[2].what, sim::Happening::RateFactor { producer: 1, .. }));
     }
