@@ -133,3 +133,16 @@ pub(crate) fn count(summary: &Summary, name: &str) -> u64 {
         other @ (Value::Number(_) | Value::Never) => panic!("{name} is no count: {other:?}"),
     }
 }
+
+/// Every run of a scenario, by name.
+pub(crate) fn play(text: &str) -> Vec<RunResult> {
+    let none = |name: &str| Err(format!("{name}: stands alone"));
+    let loaded = scenarios::load("test.ron", text, &[], &none)
+        .unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    let run = |variant: &scenarios::Variant| {
+        let mut result = sim_core::run::run(&loaded.lower(variant, 42), &|_| {});
+        result.name.clone_from(&variant.name);
+        result
+    };
+    loaded.variants.iter().map(run).collect()
+}

@@ -1,22 +1,8 @@
 //! Small inputs that once gave wrong results, each at its own numbers and at others.
 
-use scenarios::Variant;
 use sim_core::result::RunResult;
 
-use crate::bench::count;
-
-/// Every run of a scenario, by name.
-fn play(text: &str) -> Vec<RunResult> {
-    let none = |name: &str| Err(format!("{name}: stands alone"));
-    let loaded = scenarios::load("case.ron", text, &[], &none)
-        .unwrap_or_else(|problems| panic!("{}", problems.render(false)));
-    let run = |variant: &Variant| {
-        let mut result = sim_core::run::run(&loaded.lower(variant, 42), &|_| {});
-        result.name.clone_from(&variant.name);
-        result
-    };
-    loaded.variants.iter().map(run).collect()
-}
+use crate::bench::{count, play};
 
 /// The runs of `text` with `timeline`, one for each.
 fn with_timelines<const N: usize>(text: &str, timelines: [&str; N]) -> [RunResult; N] {

@@ -21,6 +21,7 @@ mod published;
 mod published_kafka;
 mod readers;
 mod recovery;
+mod sinks;
 mod swarm;
 mod theory;
 mod tidy;

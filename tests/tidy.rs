@@ -8,6 +8,7 @@ const LAYERS: &[&str] = &[
     "engine hash",
     "config flow result",
     "blame ledger metrics order service workload",
+    "sink",
     "kafka kinesis",
     "world",
     "summary",

@@ -48,10 +48,12 @@ pub enum Cause {
     PollGap,
     /// Being processed.
     Service,
+    /// Written to the sink, and not answered or not taken yet.
+    Sink,
 }
 
 /// All causes, in the order in which a record can meet them.
-pub const CAUSES: [(Cause, &str); 17] = [
+pub const CAUSES: [(Cause, &str); 18] = [
     (Cause::ClientBatching, "client_batching"),
     (Cause::ClientBacklog, "client_backlog"),
     (Cause::Throttled, "throttled"),
@@ -69,6 +71,7 @@ pub const CAUSES: [(Cause, &str); 17] = [
     (Cause::Capacity, "capacity"),
     (Cause::PollGap, "poll_gap"),
     (Cause::Service, "service"),
+    (Cause::Sink, "sink"),
 ];
 
 /// Nanoseconds (or record-nanoseconds) by cause.

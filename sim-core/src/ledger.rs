@@ -54,6 +54,8 @@ pub struct ConsumerBook {
     pub expired: u64,
     /// Of these: gone with a log's tail, which the system counts as its own loss.
     pub lost_with_log: u64,
+    /// Given up by the consumer, and kept in a dead-letter queue.
+    pub dead_lettered: u64,
     /// Completed processings beyond the first.
     pub redelivered: u64,
     /// First deliveries after a later record of the same flow and key.
@@ -63,10 +65,10 @@ pub struct ConsumerBook {
 }
 
 impl ConsumerBook {
-    /// Stored, and neither delivered nor lost.
+    /// Stored, and neither delivered nor lost nor in a dead-letter queue.
     #[must_use]
     pub fn unread(&self) -> u64 {
-        self.stored - self.delivered - self.lost
+        self.stored - self.delivered - self.lost - self.dead_lettered
     }
 }
 
@@ -148,6 +150,11 @@ impl Ledger {
         book.delivered += records;
         book.delivered_bytes += bytes;
         debug_assert!(book.delivered + book.lost <= book.stored, "delivered what is not stored");
+    }
+
+    /// A consumer gave records up: they are in its dead-letter queue.
+    pub fn dead_letter(&mut self, consumer: usize, records: u64) {
+        self.consumers[consumer].dead_lettered += records;
     }
 
     /// A consumer completed a processing beyond the first.

@@ -15,6 +15,7 @@ mod order;
 pub mod result;
 pub mod run;
 pub mod service;
+pub mod sink;
 mod summary;
 pub mod workload;
 pub mod world;

@@ -225,6 +225,7 @@ fn add_consumer(sum: &mut ConsumerBook, book: &ConsumerBook) {
     sum.lost += book.lost;
     sum.expired += book.expired;
     sum.lost_with_log += book.lost_with_log;
+    sum.dead_lettered += book.dead_lettered;
     sum.redelivered += book.redelivered;
     sum.reordered += book.reordered;
     sum.effects_duplicated += book.effects_duplicated;
@@ -253,6 +254,7 @@ fn put_consumer(summary: &mut Summary, book: &ConsumerBook, latency: &Latency) {
     count(summary, "records_redelivered", book.redelivered);
     count(summary, "records_reordered", book.reordered);
     count(summary, "effects_duplicated", book.effects_duplicated);
+    count(summary, "records_dead_lettered", book.dead_lettered);
     count(summary, "records_filtered", 0);
     count(summary, "records_unread", book.unread());
     // Retention is no loss of the stream's, but it is one of the consumer's (D-17).

@@ -8,6 +8,7 @@ mod group;
 mod kinesis;
 mod names;
 mod producer;
+mod sinks;
 mod timeline;
 
 use std::collections::BTreeSet;
@@ -342,11 +343,16 @@ impl Checker<'_> {
                 }
             }
         }
-        for name in scenario.sinks.keys() {
+        for (name, sink) in &scenario.sinks {
+            let path = root("sinks").name(name);
+            sinks::check(self, &path, sink);
             if !scenario.consumers.values().any(|it| it.sink() == Some(name.as_str())) {
                 let message = format!("no consumer has `{name}` as its sink");
-                self.warning(root("sinks").name(name), message);
+                self.warning(path, message);
             }
+        }
+        for (name, consumer) in &scenario.consumers {
+            sinks::check_use(self, &root("consumers").name(name), consumer);
         }
     }
 

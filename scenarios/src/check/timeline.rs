@@ -74,6 +74,7 @@ fn target(checker: &mut Checker<'_>, path: &Path, what: &Happening) {
         }
         Target::Producer(name) => checker.reference(at, name, "producer", &names.producers),
         Target::Consumer(name) => checker.reference(at, name, "consumer", &names.consumers),
+        Target::Sink(name) => checker.reference(at, name, "sink", &names.sinks),
     }
 }
 
@@ -89,7 +90,8 @@ fn happening(checker: &mut Checker<'_>, path: &Path, what: &Happening) {
         Happening::RateFactor { ramp, .. } => {
             checker.range(path.name("ramp"), *ramp, Dur(0), checker.scenario.duration);
         }
-        Happening::SlowConsumer { factor, .. } => {
+        Happening::FailSink { share, .. } => some(checker, path, *share),
+        Happening::SlowConsumer { factor, .. } | Happening::SlowSink { factor, .. } => {
             if factor.0 == 0 {
                 let message = "a factor of 0 is not slow".to_owned();
                 checker.error(path.name("factor"), message);
@@ -279,6 +281,8 @@ fn does(what: &Happening) -> Option<Does> {
         | Happening::ThrottleApi { .. }
         | Happening::ExpireIterators { .. }
         | Happening::LoseAnswers { .. }
+        | Happening::SlowSink { .. }
+        | Happening::FailSink { .. }
         | Happening::CutZone { .. }
         | Happening::SlowDisks { .. }
         | Happening::SplitShard { .. }

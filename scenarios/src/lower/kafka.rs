@@ -5,7 +5,7 @@
 use sim_core::config::kafka as sim;
 use sim_core::engine::SimDuration;
 
-use super::{cluster_index, is_idempotent, service};
+use super::{cluster_index, is_idempotent, service, sink_use};
 use crate::effective::{
     assignors_of, consumer_value, costs, delivery_timeout, disk, granted_session, idempotence,
     is_kip_848, places, quorum, quorum_places, streams_value, topic_names, topic_settings,
@@ -217,6 +217,7 @@ pub(super) fn group(scenario: &Scenario, name: &str, group: &KafkaGroup) -> sim:
         zones: group.zones.iter().filter_map(place).collect(),
         service: service(group.service_time),
         sink_idempotent: is_idempotent(scenario, group.sink.as_deref()),
+        sink: sink_use(scenario, group.sink.as_deref(), &group.on_failure),
         leaves_on_close: group.streams.is_none(),
         start_time: group.start_time.sim(),
         state: group

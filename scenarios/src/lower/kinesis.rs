@@ -114,6 +114,7 @@ pub(super) fn application(scenario: &Scenario, name: &str, kcl: &Kcl) -> sim::Kc
         parents_first: true,
         renews_iterators: true,
         sink_idempotent: super::is_idempotent(scenario, kcl.sink.as_deref()),
+        sink: super::sink_use(scenario, kcl.sink.as_deref(), &kcl.on_failure),
     }
 }
 

@@ -11,7 +11,8 @@ use sim_core::engine::SimDuration;
 use crate::effective::{client, topic_names, topic_of};
 use crate::rates::{Profiles, profile, records_within};
 use crate::schema::{
-    Arrivals, Capacity, Client, Keys, Named, Producer, RecordSize, Scenario, ServiceTime, System,
+    Arrivals, Capacity, Client, GivenUp, Keys, Named, OnFailure, Producer, RecordSize, Scenario,
+    ServiceTime, Sink, System, Target,
 };
 use crate::units::Dur;
 
@@ -60,6 +61,7 @@ pub fn lower(
             .map(|(name, it)| kinesis::application(scenario, name, it))
             .collect(),
         groups: groups.map(|(name, it)| kafka::group(scenario, name, it)).collect(),
+        sinks: scenario.sinks.iter().map(|(name, it)| sink(name, it)).collect(),
         timeline: planned.map(|it| timeline::entry(scenario, it)).collect(),
     }
 }
@@ -87,6 +89,48 @@ fn service(time: ServiceTime) -> sim::ServiceTime {
     match time {
         ServiceTime::Fixed(time) => sim::ServiceTime::Fixed(time.sim()),
         ServiceTime::Exponential(mean) => sim::ServiceTime::Exponential(mean.sim()),
+    }
+}
+
+/// A sink, as far as consumers feel it.
+fn sink(name: &str, sink: &Sink) -> sim::SinkConfig {
+    sim::SinkConfig {
+        name: name.to_owned(),
+        capacity_milli_per_s: sink.capacity.map_or(0, |rate| rate.0 / 1_000),
+        concurrency: sink.concurrency.unwrap_or(0),
+        latency: service(sink.latency),
+        errors_ppm: sink.errors.0,
+    }
+}
+
+/// A consumer's use of its sink; none if the sink is never felt.
+fn sink_use(
+    scenario: &Scenario,
+    name: Option<&str>,
+    on_failure: &OnFailure,
+) -> Option<sim::SinkUse> {
+    let name = name?;
+    let config = sink(name, scenario.sinks.get(name)?);
+    let is_hit = scenario.timeline.iter().any(|it| it.what.target().0 == Target::Sink(name));
+    (is_hit || config.is_felt())
+        .then(|| sim::SinkUse { sink: index(&scenario.sinks, name), retry: retry(on_failure) })
+}
+
+fn retry(on_failure: &OnFailure) -> sim::SinkRetry {
+    let (attempts, base, ceiling, then) = match on_failure {
+        OnFailure::Block(it) => (0, it.base, it.ceiling, GivenUp::Skip),
+        OnFailure::Retry(it) => (it.attempts, it.base, it.ceiling, it.then),
+        OnFailure::DeadLetter => (1, Dur(0), Dur(0), GivenUp::DeadLetter),
+        OnFailure::Skip => (1, Dur(0), Dur(0), GivenUp::Skip),
+    };
+    sim::SinkRetry {
+        attempts,
+        base: base.sim(),
+        ceiling: ceiling.sim(),
+        then: match then {
+            GivenUp::DeadLetter => sim::GivenUp::DeadLetter,
+            GivenUp::Skip => sim::GivenUp::Skip,
+        },
     }
 }
 

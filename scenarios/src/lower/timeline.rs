@@ -110,6 +110,12 @@ fn happening(scenario: &Scenario, what: &Happening) -> sim::Happening {
         Happening::RollingRestart { consumer, down, gap } => {
             To::RollingRestart { consumer: fleet(consumer), down: down.sim(), gap: gap.sim() }
         }
+        Happening::SlowSink { sink, factor } => {
+            To::SlowSink { sink: index(&scenario.sinks, sink), factor_ppm: factor.0 }
+        }
+        Happening::FailSink { sink, share } => {
+            To::FailSink { sink: index(&scenario.sinks, sink), share_ppm: share.0 }
+        }
         Happening::ThrottleApi { stream: name, share } => {
             To::ThrottleApi { stream: stream(name), share_ppm: share.0 }
         }

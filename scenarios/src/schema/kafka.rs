@@ -207,6 +207,9 @@ pub struct KafkaGroup {
     /// Name of the sink that records are applied to; an idempotent one if left out.
     #[serde(default)]
     pub sink: Option<String>,
+    /// What it does when the sink does not take a record.
+    #[serde(default)]
+    pub on_failure: super::OnFailure,
     /// Zones of the members, dealt in turn; outside the zones if left out.
     #[serde(default)]
     pub zones: Vec<String>,

@@ -168,6 +168,9 @@ pub struct Kcl {
     /// Name of the sink that records are applied to; an idempotent one if left out.
     #[serde(default)]
     pub sink: Option<String>,
+    /// What it does when the sink does not take a record.
+    #[serde(default)]
+    pub on_failure: super::OnFailure,
     /// Least time between checkpoints of a shard; 0 s checkpoints after each processRecords.
     #[serde(default)]
     pub checkpoint_interval: Dur,

@@ -350,6 +350,89 @@ pub enum ServiceTime {
 pub struct Sink {
     /// Whether applying a record twice does no harm.
     pub idempotent: bool,
+    /// Records that it takes; no limit if left out.
+    #[serde(default)]
+    pub capacity: Option<Rate>,
+    /// Writes under way at the same time; no limit if left out.
+    #[serde(default)]
+    pub concurrency: Option<u32>,
+    /// From a write to its answer, per record.
+    #[serde(default = "no_time")]
+    pub latency: ServiceTime,
+    /// Share of writes that fail.
+    #[serde(default)]
+    pub errors: Share,
+}
+
+fn no_time() -> ServiceTime {
+    ServiceTime::Fixed(Dur(0))
+}
+
+/// What a consumer does when its sink does not take a record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum OnFailure {
+    /// It writes again until it succeeds, and does nothing else meanwhile.
+    Block(BackOff),
+    /// It writes again so often, and then lets go.
+    Retry(Retry),
+    /// It sends the record to a dead-letter queue at once.
+    DeadLetter,
+    /// It skips the record at once: lost.
+    Skip,
+}
+
+/// Waits between writes, doubling.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackOff {
+    /// The first.
+    #[serde(default = "back_off_base")]
+    pub base: Dur,
+    /// The longest.
+    #[serde(default = "back_off_ceiling")]
+    pub ceiling: Dur,
+}
+
+/// So many writes, and what follows the last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// Writes of a record in all.
+    pub attempts: u32,
+    /// The first wait.
+    #[serde(default = "back_off_base")]
+    pub base: Dur,
+    /// The longest wait.
+    #[serde(default = "back_off_ceiling")]
+    pub ceiling: Dur,
+    /// What becomes of the record.
+    pub then: GivenUp,
+}
+
+/// What becomes of a record that the sink does not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GivenUp {
+    /// It goes to a dead-letter queue.
+    DeadLetter,
+    /// It is skipped: lost.
+    Skip,
+}
+
+/// First wait of a consumer whose sink fails it; an assumption.
+fn back_off_base() -> Dur {
+    Dur::millis(100)
+}
+
+/// Longest one; an assumption.
+fn back_off_ceiling() -> Dur {
+    Dur::secs(10)
+}
+
+impl Default for OnFailure {
+    fn default() -> Self {
+        Self::Block(BackOff { base: back_off_base(), ceiling: back_off_ceiling() })
+    }
 }
 
 /// A claim about a run.

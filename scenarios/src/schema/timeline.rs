@@ -70,6 +70,10 @@ pub enum Happening {
     KillBrokers(Brokers),
     /// Fault: brokers stand still and then go on.
     PauseBrokers(Brokers),
+    /// Fault: the writes of a sink take longer.
+    SlowSink { sink: String, factor: Factor },
+    /// Fault: a share of the writes of a sink fails.
+    FailSink { sink: String, share: Share },
     /// Fault: nothing passes between a zone and everything outside it.
     CutZone { cluster: String, zone: String },
     /// Fault: each access to the disks of brokers takes longer.
@@ -204,6 +208,7 @@ pub(crate) enum Target<'s> {
     Producer(&'s str),
     Consumer(&'s str),
     Cluster(&'s str),
+    Sink(&'s str),
 }
 
 impl Happening {
@@ -222,6 +227,8 @@ impl Happening {
             | Self::RestartLoop { .. }
             | Self::KillBrokers(_)
             | Self::PauseBrokers(_)
+            | Self::SlowSink { .. }
+            | Self::FailSink { .. }
             | Self::CutZone { .. }
             | Self::SlowDisks { .. }
             | Self::KillQuorumNodes(_)
@@ -280,6 +287,9 @@ impl Happening {
             | Self::SlowDisks { cluster, .. }
             | Self::AddPartitions { cluster, .. }
             | Self::ElectUnclean { cluster, .. } => (Target::Cluster(cluster), Some("cluster")),
+            Self::SlowSink { sink, .. } | Self::FailSink { sink, .. } => {
+                (Target::Sink(sink), Some("sink"))
+            }
             Self::SplitHottestShard(stream) | Self::SwitchMode(stream, _) => {
                 (Target::Stream(stream), None)
             }
@@ -321,6 +331,8 @@ impl Happening {
             | Self::ThrottleApi { .. }
             | Self::ExpireIterators { .. }
             | Self::LoseAnswers { .. }
+            | Self::SlowSink { .. }
+            | Self::FailSink { .. }
             | Self::CutZone { .. }
             | Self::SplitShard { .. }
             | Self::SplitHottestShard(_)

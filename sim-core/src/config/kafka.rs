@@ -4,7 +4,7 @@
 
 use crate::engine::SimDuration;
 
-use super::ServiceTime;
+use super::{ServiceTime, SinkUse};
 
 /// Most brokers of a cluster: sets of them are bits.
 pub const MOST_BROKERS: usize = 128;
@@ -341,6 +341,8 @@ pub struct GroupConfig {
     pub service: ServiceTime,
     /// Whether applying a record twice at the sink does harm.
     pub sink_idempotent: bool,
+    /// The sink that holds it back, if one does.
+    pub sink: Option<SinkUse>,
     /// Whether a clean stop sends LeaveGroup; Kafka Streams does not (K-STR-1).
     pub leaves_on_close: bool,
     /// From the start of a process until its first poll.

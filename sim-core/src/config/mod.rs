@@ -6,11 +6,13 @@
 
 pub mod kafka;
 mod plan;
+mod sink;
 
 use crate::engine::{SimDuration, SimTime};
 use kafka::{ClusterConfig, GroupConfig, KafkaProducerConfig};
 
 pub use plan::{Fleet, Happening, Processes, TimelineEntry, Who, Whom};
+pub use sink::{GivenUp, SinkConfig, SinkRetry, SinkUse};
 
 /// One run.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub struct WorldConfig {
     pub consumers: Vec<KclConfig>,
     /// Kafka consumer groups, each from topics of one cluster.
     pub groups: Vec<GroupConfig>,
+    /// Where consumers apply records, as far as it is felt.
+    pub sinks: Vec<SinkConfig>,
     /// Faults and operator actions, in file order.
     pub timeline: Vec<TimelineEntry>,
 }
@@ -305,6 +309,8 @@ pub struct KclConfig {
     pub renews_iterators: bool,
     /// Whether applying a record twice at the sink does harm.
     pub sink_idempotent: bool,
+    /// The sink that holds it back, if one does.
+    pub sink: Option<SinkUse>,
 }
 
 /// Lease management generations.

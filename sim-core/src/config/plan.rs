@@ -155,6 +155,20 @@ pub enum Happening {
         /// Share of calls.
         share_ppm: u32,
     },
+    /// Fault: the writes of a sink take longer by a factor.
+    SlowSink {
+        /// Sink.
+        sink: usize,
+        /// Factor.
+        factor_ppm: u64,
+    },
+    /// Fault: a share of the writes of a sink fails.
+    FailSink {
+        /// Sink.
+        sink: usize,
+        /// Share of writes.
+        share_ppm: u32,
+    },
     /// Fault: nothing passes between a zone and the others, clients in no zone included.
     CutZone {
         /// Cluster.
@@ -263,6 +277,8 @@ impl Happening {
             | Self::ThrottleApi { .. }
             | Self::ExpireIterators { .. }
             | Self::LoseAnswers { .. }
+            | Self::SlowSink { .. }
+            | Self::FailSink { .. }
             | Self::CutZone { .. }
             | Self::SlowDisks { .. } => false,
             Self::SplitShard { .. }
@@ -295,6 +311,8 @@ impl Happening {
             | Self::ThrottleApi { .. }
             | Self::ExpireIterators { .. }
             | Self::LoseAnswers { .. }
+            | Self::SlowSink { .. }
+            | Self::FailSink { .. }
             | Self::CutZone { .. }
             | Self::SlowDisks { .. }
             | Self::SplitShard { .. }
@@ -330,6 +348,8 @@ impl Happening {
             | Self::ThrottleApi { .. }
             | Self::ExpireIterators { .. }
             | Self::LoseAnswers { .. }
+            | Self::SlowSink { .. }
+            | Self::FailSink { .. }
             | Self::CutZone { .. }
             | Self::SlowDisks { .. }
             | Self::AddPartitions { .. }

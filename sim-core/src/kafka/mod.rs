@@ -42,6 +42,7 @@ use crate::engine::{Ctx, Periodic, RngStream, Rngs, SimDuration, SimTime, Slab, 
 use crate::flow::{Batch, FlowId};
 use crate::ledger::Ledger;
 use crate::metrics::outages::Outages;
+use crate::sink::Sink;
 
 use broker::Broker;
 use consumer::Consumers;
@@ -110,6 +111,8 @@ pub struct At<'a, 'q> {
     pub ctx: Ctx<'q, Event>,
     /// The books.
     pub ledger: &'a mut Ledger,
+    /// All sinks.
+    pub sinks: &'a mut [Sink],
     /// The chance that a record of the flow, in the partition of that number, is of the same key as
     /// one of the next so many.
     pub overtaking: &'a dyn Fn(FlowId, u32, u64) -> f64,

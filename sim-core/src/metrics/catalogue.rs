@@ -61,6 +61,12 @@ pub const METRICS: &[Metric] = &[
     metric("records_unconfirmed", Count, Lower, "given up by the producer, yet stored"),
     metric("records_lost", Count, Lower, "acknowledged, then gone or skipped unread"),
     metric("records_delivered", Count, Higher, "records processed at least once"),
+    metric(
+        "records_dead_lettered",
+        Count,
+        Lower,
+        "given up by a consumer and kept in a dead-letter queue",
+    ),
     metric("records_redelivered", Count, Lower, "completed processings beyond the first"),
     metric("records_reordered", Count, Lower, "first deliveries after a later record of their key"),
     metric("effects_duplicated", Count, Lower, "repeats applied by a sink that is not idempotent"),

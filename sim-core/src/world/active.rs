@@ -25,6 +25,10 @@ pub(super) enum Effect {
     SlowConsumer(Fleet, Option<u32>, u64),
     /// A broker's disk takes longer: cluster, broker, factor.
     SlowDisk(usize, u32, u64),
+    /// The writes of a sink take longer.
+    SlowSink(usize, u64),
+    /// A share of the writes of a sink fails.
+    FailingSink(usize, u32),
     /// A zone of a cluster is cut off.
     Cut(usize, usize),
     /// A share of a stream's calls is throttled.
@@ -45,7 +49,9 @@ impl Effect {
             (Self::Cut(a, x), Self::Cut(b, y)) => (a, x) == (b, y),
             (Self::Throttled(a, _), Self::Throttled(b, _))
             | (Self::Expiring(a, _), Self::Expiring(b, _))
-            | (Self::Unanswered(a, _), Self::Unanswered(b, _)) => a == b,
+            | (Self::Unanswered(a, _), Self::Unanswered(b, _))
+            | (Self::FailingSink(a, _), Self::FailingSink(b, _))
+            | (Self::SlowSink(a, _), Self::SlowSink(b, _)) => a == b,
             _ => false,
         }
     }
@@ -53,10 +59,11 @@ impl Effect {
     /// How strong it is, in millionths; what is or is not has no strength.
     fn strength(&self) -> u64 {
         match *self {
-            Self::SlowConsumer(.., ppm) | Self::SlowDisk(.., ppm) => ppm,
-            Self::Throttled(_, ppm) | Self::Expiring(_, ppm) | Self::Unanswered(_, ppm) => {
-                u64::from(ppm)
-            }
+            Self::SlowConsumer(.., ppm) | Self::SlowDisk(.., ppm) | Self::SlowSink(_, ppm) => ppm,
+            Self::Throttled(_, ppm)
+            | Self::Expiring(_, ppm)
+            | Self::Unanswered(_, ppm)
+            | Self::FailingSink(_, ppm) => u64::from(ppm),
             Self::Down(..) | Self::Frozen(_) | Self::Cut(..) => 0,
         }
     }

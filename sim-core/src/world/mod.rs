@@ -26,6 +26,7 @@ use crate::ledger::Ledger;
 use crate::metrics::latency::Latency;
 use crate::metrics::outages::Outages;
 use crate::result::EventRecord;
+use crate::sink::Sink;
 use crate::workload::Workload;
 
 use active::{Active, Process};
@@ -121,6 +122,7 @@ pub struct World {
     pub config: WorldConfig,
     queue: EventQueue<Event>,
     pub(crate) ledger: Ledger,
+    sinks: Vec<Sink>,
     producers: Vec<Producer>,
     flows: Vec<Flow>,
     pub(crate) streams: Vec<Stream>,
@@ -172,6 +174,7 @@ impl World {
                 config.producers.len(),
                 config.consumers.len() + config.groups.len(),
             ),
+            sinks: config.sinks.iter().map(|sink| Sink::new(sink, &rngs)).collect(),
             clusters: (0..config.clusters.len())
                 .map(|index| Cluster::new(config, index, &rngs))
                 .collect(),
@@ -416,6 +419,7 @@ impl World {
             ctx: Ctx::new(now, &mut lift),
             stream: &mut self.streams[stream],
             ledger: &mut self.ledger,
+            sinks: &mut self.sinks,
             overtaking: &overtaking,
             faults: ReadFaults { throttle_ppm: faults.throttle_ppm, expire_ppm: faults.expire_ppm },
             journal: &mut self.notes,
@@ -454,6 +458,7 @@ impl World {
         let mut at = kafka::At {
             ctx: Ctx::new(now, &mut lift),
             ledger: &mut self.ledger,
+            sinks: &mut self.sinks,
             overtaking: &overtaking,
             journal: &mut self.notes,
         };

@@ -129,6 +129,8 @@ impl World {
             }
             Effect::SlowConsumer(..)
             | Effect::SlowDisk(..)
+            | Effect::SlowSink(..)
+            | Effect::FailingSink(..)
             | Effect::Throttled(..)
             | Effect::Expiring(..)
             | Effect::Unanswered(..) => true,
@@ -154,6 +156,8 @@ impl World {
                 }
                 Effect::SlowConsumer(..)
                 | Effect::SlowDisk(..)
+                | Effect::SlowSink(..)
+                | Effect::FailingSink(..)
                 | Effect::Throttled(..)
                 | Effect::Expiring(..)
                 | Effect::Unanswered(..) => {}
@@ -184,6 +188,11 @@ impl World {
             }
             Effect::Unanswered(stream, _) => {
                 self.faults[stream].lose_answers_ppm = self.active.greatest(effect);
+            }
+            Effect::SlowSink(sink, _) | Effect::FailingSink(sink, _) => {
+                let slow_ppm = self.active.product(Effect::SlowSink(sink, 0));
+                let fails_ppm = self.active.greatest(Effect::FailingSink(sink, 0));
+                self.sinks[sink].set_faults(slow_ppm, fails_ppm);
             }
             Effect::SlowDisk(cluster, broker, _) => {
                 let factor_ppm = self.active.product(effect);

@@ -196,6 +196,12 @@ fn label(config: &WorldConfig, what: &Happening) -> String {
             let whom = Whom { of: Processes::Brokers(*cluster), who: who.clone() };
             format!("disk of {} slow {}", named(config, &whom), times(*factor_ppm))
         }
+        Happening::SlowSink { sink, factor_ppm } => {
+            format!("{} slow {}", config.sinks[*sink].name, times(*factor_ppm))
+        }
+        Happening::FailSink { sink, share_ppm } => {
+            format!("{} of {} fails", percent(*share_ppm), config.sinks[*sink].name)
+        }
         Happening::CutZone { cluster, zone } => {
             format!("zone {} cut off", config.clusters[*cluster].zones[*zone])
         }
@@ -327,6 +333,12 @@ impl World {
             }
             Happening::LoseAnswers { stream, share_ppm } => {
                 self.hold(entry, Effect::Unanswered(*stream, *share_ppm), now);
+            }
+            Happening::SlowSink { sink, factor_ppm } => {
+                self.hold(entry, Effect::SlowSink(*sink, *factor_ppm), now);
+            }
+            Happening::FailSink { sink, share_ppm } => {
+                self.hold(entry, Effect::FailingSink(*sink, *share_ppm), now);
             }
             Happening::CutZone { cluster, zone } => {
                 self.hold(entry, Effect::Cut(*cluster, *zone), now);

@@ -148,7 +148,6 @@ impl Cluster {
 
     /// What is in hand stops, what is under way never comes.
     fn halt(&mut self, group: usize, member: MemberId, at: &mut At<'_, '_>) {
-        self.auto_commit(group, member, at.ctx.now);
         self.drop_poll(group, member, at);
         self.forget_fetches(group, member);
     }

@@ -29,6 +29,7 @@ use crate::engine::{Ctx, Periodic, RngStream, Rngs, SimDuration, SimTime};
 use crate::metrics::latency::Latency;
 use crate::order::{KeyOrder, RestOrder};
 use crate::service::FULL_SPEED;
+use crate::sink::Write;
 
 use super::broker::time_of;
 use super::group::assignor::TopicPartition;
@@ -123,8 +124,12 @@ pub(crate) struct Member {
     zone: Option<usize>,
     /// Readers with fetched records, in the order in which they came: (reader, generation).
     buffer: VecDeque<(u32, u32)>,
-    /// What the poll in hand returned.
+    /// What the poll in hand returned; with a sink only the run in hand.
     pieces: VecDeque<Piece>,
+    /// The run in hand on its way into the sink, and since when.
+    write: Option<(Write, SimTime)>,
+    /// Records that the poll in hand still has room for.
+    room: u64,
     busy: bool,
     /// Processed events of another plan are stale.
     plan: u32,
@@ -223,6 +228,8 @@ impl Consumers {
             zone,
             buffer: VecDeque::new(),
             pieces: VecDeque::new(),
+            write: None,
+            room: 0,
             busy: false,
             plan: 0,
             began_at: SimTime::ZERO,

@@ -17,6 +17,7 @@ use crate::engine::{Rngs, SimDuration, SimTime, Turn};
 use crate::flow::KeyClass;
 use crate::order::Run;
 use crate::service::{time_to_process, times_as_slow};
+use crate::sink::{Progress, Write, book_given_up};
 
 use super::super::log::Entry;
 use super::super::metadata::PartitionId;
@@ -34,8 +35,12 @@ pub(super) struct Piece {
     /// Offsets.
     from: u64,
     until: u64,
+    /// `SimTime::MAX` while a sink has not answered.
     done_at: SimTime,
     service: SimDuration,
+    /// Time that the sink took, and records that it did not take in the end.
+    sink: SimDuration,
+    given_up: u64,
 }
 
 /// What is finished of a partition and not settled.
@@ -69,10 +74,14 @@ impl Cluster {
             it.place.set(now, Cause::PollGap);
             return;
         }
+        let most = self.groups[group].config.max_poll_records;
+        self.groups[group].member(member).room = u64::from(most);
         let done = self.lay_down(group, member, now);
         let consumers = &mut self.groups[group];
         let plan = consumers.fresh_generation();
         let most = consumers.config.max_poll_interval;
+        // How long a sink will take is not known.
+        let may_last = consumers.config.sink.is_some() || done.since(now) > most;
         let it = consumers.member(member);
         if it.pieces.is_empty() {
             it.place.set(now, Cause::PollGap);
@@ -85,7 +94,7 @@ impl Cluster {
         it.place.set(now, cause);
         let number = u16::try_from(group).expect("few groups");
         at.ctx.at(done, Event::Processed(number, member, plan));
-        if done.since(now) > most {
+        if may_last {
             at.ctx.at(now + most, Event::PollOverdue(number, member, plan));
         }
     }
@@ -93,7 +102,8 @@ impl Cluster {
     /// Takes records off the buffer and says when each run of them will be done.
     fn lay_down(&mut self, group: usize, member: MemberId, now: SimTime) -> SimTime {
         let consumers = &mut self.groups[group];
-        let mut room = u64::from(consumers.config.max_poll_records);
+        let has_sink = consumers.config.sink.is_some();
+        let mut room = consumers.member(member).room;
         let mut done = now;
         let mut pieces = std::mem::take(&mut consumers.member(member).pieces);
         pieces.clear();
@@ -116,6 +126,7 @@ impl Cluster {
                 let rng = &mut consumers.service;
                 let service = time_to_process(config.service, until - from, ppm, rng);
                 done += service;
+                let done_at = if has_sink { SimTime::MAX } else { done };
                 pieces.push_back(Piece {
                     reader: id,
                     generation,
@@ -123,19 +134,28 @@ impl Cluster {
                     index,
                     from,
                     until,
-                    done_at: done,
+                    done_at,
                     service,
+                    sink: SimDuration::ZERO,
+                    given_up: 0,
                 });
                 room -= until - from;
                 from = until;
                 index += 1;
+                if has_sink {
+                    break;
+                }
             }
-            if from < buffered && room == 0 {
+            if from < buffered && (room == 0 || has_sink) {
                 break;
             }
             consumers.member(member).buffer.pop_front();
+            if has_sink && !pieces.is_empty() {
+                break;
+            }
         }
         consumers.member(member).pieces = pieces;
+        consumers.member(member).room = room;
         done
     }
 
@@ -148,7 +168,7 @@ impl Cluster {
         at: &mut At<'_, '_>,
     ) {
         let it = self.groups[group].member(member);
-        if it.plan != plan || !it.busy || it.frozen {
+        if it.plan != plan || !it.busy || it.frozen || self.writes_on(group, member, at) {
             return;
         }
         self.settle(group, member, at);
@@ -159,6 +179,41 @@ impl Cluster {
         }
         self.enter_poll(group, member, at);
         self.serve_readers(at);
+    }
+
+    /// With a sink: the run in hand goes on into it, and the next one of the poll follows; whether
+    /// that has to be waited for before the poll is done.
+    fn writes_on(&mut self, group: usize, member: MemberId, at: &mut At<'_, '_>) -> bool {
+        let now = at.ctx.now;
+        let consumers = &mut self.groups[group];
+        let Some(using) = consumers.config.sink.clone() else { return false };
+        let it = consumers.member(member);
+        let plan = it.plan;
+        let number = u16::try_from(group).expect("few groups");
+        let Some(piece) = it.pieces.front_mut() else { return false };
+        let records = piece.until - piece.from;
+        let (mut write, since) = it.write.take().unwrap_or((Write::new(records), now));
+        match write.next(&mut at.sinks[using.sink], &using.retry, now) {
+            Progress::At(next) => {
+                it.write = Some((write, since));
+                at.ctx.at(next, Event::Processed(number, member, plan));
+                return true;
+            }
+            Progress::Over(given_up) => {
+                (piece.done_at, piece.sink, piece.given_up) = (now, now.since(since), given_up);
+            }
+        }
+        self.settle(group, member, at);
+        let it = self.groups[group].member(member);
+        if it.room == 0 || it.buffer.is_empty() {
+            return false;
+        }
+        let done = self.lay_down(group, member, now);
+        if self.groups[group].member(member).pieces.is_empty() {
+            return false;
+        }
+        at.ctx.at(done, Event::Processed(number, member, plan));
+        true
     }
 
     /// The member has not polled for max.poll.interval.ms.
@@ -311,6 +366,15 @@ impl Cluster {
         let share = consumers.share(piece.partition);
         share.unread -= new;
         consumers.unread -= new;
+        let given_up = piece.given_up.min(new);
+        if given_up > 0 {
+            let then = consumers.config.sink.as_ref().map(|using| using.retry.then);
+            book_given_up(at.ledger, index, then, given_up);
+        }
+        let new = new - given_up;
+        if new == 0 {
+            return;
+        }
         let bytes = u64::from(entry.bytes) * new / u64::from(entry.count);
         at.ledger.deliver(index, new, bytes);
         let age = piece.done_at.since(entry.offered_at);
@@ -416,9 +480,12 @@ impl Cluster {
         // The rest it waited for its owner; an own cause mostly comes before that.
         it.place.between(SimTime(began.0 - followed), began, &mut *add);
         let busy = if it.interrupted { Cause::CatchUp } else { Cause::Capacity };
-        let in_poll = piece.done_at.since(began).0;
-        add(busy, in_poll - piece.service.0.min(in_poll));
-        add(Cause::Service, piece.service.0.min(in_poll));
+        let mut left = piece.done_at.since(began).0;
+        for (cause, nanos) in [(Cause::Service, piece.service.0), (Cause::Sink, piece.sink.0)] {
+            add(cause, nanos.min(left));
+            left -= nanos.min(left);
+        }
+        add(busy, left);
         sums.age += u128::from(records) * u128::from(age);
         if let Some(parts) = parts {
             consumers.blame.set_longest(age, parts);
@@ -435,6 +502,7 @@ impl Cluster {
         self.settle(group, member, at);
         let it = self.groups[group].member(member);
         it.pieces.clear();
+        it.write = None;
         it.buffer.clear();
         it.busy = false;
         it.place.set(at.ctx.now, Cause::PollGap);

@@ -66,6 +66,7 @@ fn config(protocol: GroupProtocol, members: u32) -> GroupConfig {
         zones: Vec::new(),
         service: ServiceTime::Fixed(SimDuration::from_millis(1)),
         sink_idempotent: false,
+        sink: None,
         leaves_on_close: true,
         start_time: SimDuration::ZERO,
         state: None,

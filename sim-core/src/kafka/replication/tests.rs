@@ -312,6 +312,7 @@ impl Bench {
         let mut at = At {
             ctx: Ctx::new(now, &mut self.queue),
             ledger: &mut self.ledger,
+            sinks: &mut [],
             overtaking: &|_, _, _| 0.0,
             journal: &mut Vec::new(),
         };
@@ -358,6 +359,7 @@ fn check(
         producers,
         consumers: Vec::new(),
         groups: Vec::new(),
+        sinks: Vec::new(),
         timeline: Vec::new(),
     };
     let mut bench = Bench::new(&config);

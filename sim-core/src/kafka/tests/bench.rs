@@ -166,6 +166,7 @@ fn group(name: &str, members: u32) -> GroupConfig {
         zones: Vec::new(),
         service: ServiceTime::Fixed(ms(1)),
         sink_idempotent: false,
+        sink: None,
         leaves_on_close: true,
         start_time: SimDuration::ZERO,
         state: None,
@@ -238,6 +239,7 @@ impl Bench {
             producers: Vec::new(),
             consumers: Vec::new(),
             groups: setup.groups.clone(),
+            sinks: Vec::new(),
             timeline: Vec::new(),
         };
         let rngs = Rngs::new(world.seed);
@@ -266,6 +268,7 @@ impl Bench {
         let mut at = At {
             ctx: Ctx::new(self.now, &mut self.queue),
             ledger: &mut self.ledger,
+            sinks: &mut [],
             overtaking: &|_, _, _| 1.0,
             journal: &mut journal,
         };

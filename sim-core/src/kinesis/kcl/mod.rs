@@ -30,6 +30,7 @@ use crate::order::{KeyOrder, RestOrder};
 use super::ShardIndex;
 use super::stream::Stream;
 use crate::service::FULL_SPEED;
+use crate::sink::Sink;
 use coordination::{Change, Coordination, WorkerId};
 pub use fleet::Pace;
 use horizon::Expired;
@@ -60,6 +61,8 @@ pub struct AppCtx<'a, 'q> {
     pub stream: &'a mut Stream,
     /// The books.
     pub ledger: &'a mut Ledger,
+    /// All sinks.
+    pub sinks: &'a mut [Sink],
     /// The chance that a record of the flow, on the shard, is of the same key as one of the next
     /// so many.
     pub overtaking: &'a dyn Fn(FlowId, u32, u64) -> f64,

@@ -13,6 +13,7 @@ use crate::engine::{SimDuration, SimTime};
 use crate::flow::KeyClass;
 use crate::kinesis::log::{Extent, Log, Part};
 use crate::service::{time_to_process, times_as_slow};
+use crate::sink::{Progress, Write, book_given_up};
 
 use super::coordination::WorkerId;
 use super::{App, AppCtx, Event, ShardIndex, ShardState, Stream};
@@ -52,11 +53,32 @@ pub(super) struct Reader {
     /// The clocks of the place when it began, and the cause that ran from then on.
     clocks_then: Clocks,
     busy_cause: Cause,
-    /// When each part of the chunk in hand will be done, and the processing time of the first.
-    ends: VecDeque<(SimTime, SimDuration)>,
+    /// When each part of the chunk in hand will be done; with a sink only the next one's.
+    ends: VecDeque<End>,
+    /// The part in hand on its way into the sink, and since when.
+    write: Option<(Write, SimTime)>,
     waits_for_thread: bool,
     shutdown_requested: bool,
     frozen: bool,
+}
+
+/// The end of a part's processing.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    /// When; `SimTime::MAX` while a sink has not answered.
+    at: SimTime,
+    /// Time to process it.
+    service: SimDuration,
+    /// Time that the sink took.
+    sink: SimDuration,
+    /// Records that the sink did not take in the end.
+    given_up: u64,
+}
+
+impl End {
+    fn after(service: SimDuration, at: SimTime) -> Self {
+        Self { at, service, sink: SimDuration::ZERO, given_up: 0 }
+    }
 }
 
 /// What one call or push brought.
@@ -143,6 +165,7 @@ impl App {
             clocks_then: [0; CAUSES.len()],
             busy_cause: Cause::Capacity,
             ends: VecDeque::new(),
+            write: None,
             waits_for_thread: false,
             shutdown_requested: false,
             frozen: false,
@@ -208,6 +231,7 @@ impl App {
         let (shard, worker) = (reader.shard, reader.worker);
         if std::mem::take(&mut reader.processing) {
             reader.ends.clear();
+            reader.write = None;
             reader.plan = self.next_generation;
             self.next_generation += 1;
             self.free_thread(worker, at);
@@ -283,7 +307,11 @@ impl App {
             let count = at.stream.shards[shard as usize].log.part(position).count;
             let service = self.service_of(worker, count);
             done += service;
-            ends.push_back((done, service));
+            let known = if self.config.sink.is_some() { SimTime::MAX } else { done };
+            ends.push_back(End::after(service, known));
+            if self.config.sink.is_some() {
+                break;
+            }
         }
         self.choose_cause(shard, now);
         let state = self.shards[shard as usize].as_ref().expect("a read shard is known");
@@ -308,17 +336,18 @@ impl App {
         let Some(reader) = self.readers[id as usize].as_ref() else {
             return;
         };
-        if !reader.processing || reader.ends.is_empty() {
+        // With a sink only the part in hand is laid down.
+        if !reader.processing || reader.ends.is_empty() || self.config.sink.is_some() {
             return;
         }
         let (shard, worker, cursor) = (reader.shard, reader.worker, reader.cursor);
         let mut ends = reader.ends.clone();
-        let mut done = ends[0].0;
+        let mut done = ends[0].at;
         for (position, entry) in (cursor + 1..).zip(ends.iter_mut().skip(1)) {
             let count = at.stream.shards[shard as usize].log.part(position).count;
             let service = self.service_of(worker, count);
             done += service;
-            *entry = (done, service);
+            *entry = End::after(service, done);
         }
         let plan = self.next_generation;
         self.next_generation += 1;
@@ -332,6 +361,9 @@ impl App {
     pub(super) fn on_processed(&mut self, id: u32, plan: u32, at: &mut AppCtx<'_, '_>) {
         let reader = self.readers.get(id as usize).and_then(Option::as_ref);
         if reader.is_none_or(|reader| reader.plan != plan || !reader.processing) {
+            return;
+        }
+        if self.writes_on(id, at) {
             return;
         }
         self.settle(id, at);
@@ -355,6 +387,41 @@ impl App {
         self.choose_cause(shard, now);
         self.plan_fetch(id, at);
         self.check_end(shard, at);
+    }
+
+    /// With a sink: the part in hand goes on into it, and the next one follows; whether that has to
+    /// be waited for before the chunk is done.
+    fn writes_on(&mut self, id: u32, at: &mut AppCtx<'_, '_>) -> bool {
+        let now = at.ctx.now;
+        let Some(using) = self.config.sink.clone() else { return false };
+        let reader = self.reader_mut(id);
+        let (shard, worker, plan, cursor) =
+            (reader.shard, reader.worker, reader.plan, reader.cursor);
+        let log = &at.stream.shards[shard as usize].log;
+        let records = u64::from(log.part(cursor).count);
+        let (mut write, since) = reader.write.take().unwrap_or((Write::new(records), now));
+        match write.next(&mut at.sinks[using.sink], &using.retry, now) {
+            Progress::At(next) => {
+                self.reader_mut(id).write = Some((write, since));
+                at.ctx.at(next, Event::Processed(id, plan));
+                return true;
+            }
+            Progress::Over(given_up) => {
+                let end = self.reader_mut(id).ends.front_mut().expect("a part in hand");
+                (end.at, end.sink, end.given_up) = (now, now.since(since), given_up);
+            }
+        }
+        self.settle(id, at);
+        let reader = self.reader(id);
+        let next = reader.cursor;
+        if reader.chunks.front().is_none_or(|chunk| next >= chunk.end) {
+            return false;
+        }
+        let count = at.stream.shards[shard as usize].log.part(next).count;
+        let service = self.service_of(worker, count);
+        self.reader_mut(id).ends.push_back(End::after(service, SimTime::MAX));
+        at.ctx.at(now + service, Event::Processed(id, plan));
+        true
     }
 
     /// A thread is free: the first reader that still waits for it and has something to do gets it.
@@ -437,7 +504,7 @@ impl App {
         let Some(reader) = self.readers[id as usize].as_mut() else {
             return;
         };
-        if reader.ends.front().is_none_or(|(end, _)| *end > now) {
+        if reader.ends.front().is_none_or(|end| end.at > now) {
             return;
         }
         let shard = reader.shard as usize;
@@ -446,8 +513,9 @@ impl App {
         let mut extent_number = reader.cursor_extent.max(log.start_extent());
         let mut summed = None;
         let mut sums = Sums::new();
-        while let Some(&(end, service)) = reader.ends.front().filter(|(end, _)| *end <= now) {
+        while let Some(&done) = reader.ends.front().filter(|end| end.at <= now) {
             reader.ends.pop_front();
+            let end = done.at;
             let position = reader.cursor;
             reader.cursor += 1;
             let part = log.part(position);
@@ -469,8 +537,18 @@ impl App {
             state.delivered = state.expired.skip(position + 1);
             state.unread -= u64::from(part.count);
             self.unread -= u64::from(part.count);
-            at.ledger.deliver(self.index, u64::from(part.count), u64::from(part.bytes));
-            self.latency.record(end.since(part.offered_at), part.count);
+            let given_up = done.given_up.min(u64::from(part.count));
+            if given_up > 0 {
+                let then = self.config.sink.as_ref().map(|using| using.retry.then);
+                book_given_up(at.ledger, self.index, then, given_up);
+            }
+            let records = part.count - u32::try_from(given_up).expect("of a part's records");
+            if records == 0 {
+                continue;
+            }
+            let bytes = u64::from(part.bytes) * u64::from(records) / u64::from(part.count);
+            at.ledger.deliver(self.index, u64::from(records), bytes);
+            self.latency.record(end.since(part.offered_at), records);
             self.counts.lag_max = self.counts.lag_max.max(end.since(extent.appended_at));
             let late = if part.class == KeyClass::UNIQUE {
                 0
@@ -487,7 +565,7 @@ impl App {
             };
             at.ledger.consumers[self.index].reordered += late;
             let detour = if part.detoured { log.detour(position) } else { Detour::default() };
-            let parts = Parts::of(part, extent, detour, (reader.began_at, end, service));
+            let parts = Parts::of((part, records), extent, detour, (reader.began_at, done));
             sums.add(&parts, &mut self.blame);
         }
         reader.cursor_extent = extent_number;
@@ -509,7 +587,7 @@ impl App {
     pub(super) fn finished(&self, state: &ShardState, log: &Log, now: SimTime) -> (u64, u64) {
         let (mut delivered, mut records) = (state.delivered, 0);
         for reader in state.readers.iter().filter_map(|&id| self.readers[id as usize].as_ref()) {
-            let done = reader.ends.iter().take_while(|(end, _)| *end <= now);
+            let done = reader.ends.iter().take_while(|end| end.at <= now);
             for (position, _) in (reader.cursor..).zip(done) {
                 if position >= delivered {
                     let part = log.part(position);
@@ -568,6 +646,7 @@ struct Parts {
     put: u64,
     queued: u64,
     service: u64,
+    sink: u64,
     age: u64,
 }
 
@@ -619,19 +698,21 @@ impl Sums {
 impl Parts {
     /// The parts of a batch whose chunk was begun at, and which was done at, after a service of.
     fn of(
-        part: &Part,
+        (part, records): (&Part, u32),
         extent: &Extent,
         detour: Detour,
-        (began_at, end, service): (SimTime, SimTime, SimDuration),
+        (began_at, done): (SimTime, End),
     ) -> Self {
+        let (end, service, sink) = (done.at, done.service, done.sink);
         let in_client = extent.sent_at.since(part.offered_at).0;
         Self {
-            records: part.count,
+            records,
             put: extent.appended_at.since(extent.sent_at).0,
             in_client: in_client - detour.backlog_ns - detour.throttled_ns,
             detour,
-            queued: end.since(began_at).0 - service.0,
+            queued: end.since(began_at).0 - service.0 - sink.0,
             service: service.0,
+            sink: sink.0,
             age: end.since(part.offered_at).0,
         }
     }
@@ -643,5 +724,6 @@ impl Parts {
         add(Cause::Put, self.put);
         add(busy, self.queued);
         add(Cause::Service, self.service);
+        add(Cause::Sink, self.sink);
     }
 }

@@ -65,6 +65,7 @@ fn config(workers: u32) -> KclConfig {
         parents_first: true,
         renews_iterators: true,
         sink_idempotent: false,
+        sink: None,
     }
 }
 
@@ -114,6 +115,7 @@ impl Bench {
             ctx: Ctx::new(self.now, &mut self.queue),
             stream: &mut self.stream,
             ledger: &mut self.ledger,
+            sinks: &mut [],
             overtaking: &|_, _, _| 1.0,
             faults: self.faults,
             journal: &mut journal,

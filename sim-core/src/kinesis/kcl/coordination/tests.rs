@@ -49,6 +49,7 @@ fn config(version: KclVersion, workers: u32) -> KclConfig {
         parents_first: true,
         renews_iterators: true,
         sink_idempotent: false,
+        sink: None,
     }
 }
 
