@@ -84,3 +84,24 @@ fn the_kcl_3_moves_leases_away_from_the_worker_that_reads_most() {
     assert!(moved(&[0, 0, 0, 0, 0, 0, 1, 2, 3]) > 0);
     assert_eq!(moved(&[0, 1, 2, 3]), 0);
 }
+
+/// All workers stand still when the last records come, and go on before their leases run out: no
+/// later record wakes them.
+#[test]
+fn workers_that_were_paused_read_what_came_meanwhile() {
+    for retrieval in [Retrieval::FanOut, polling(secs(1))] {
+        let mut config = world(secs(60), stream(2));
+        let mut web = producer(100);
+        web.rate =
+            RateProfile { knots: vec![(at(0), 100_000_000), (at(20), 100_000_000), (at(20), 0)] };
+        config.producers.push(web);
+        let mut app = kcl(2);
+        app.retrieval = retrieval;
+        config.consumers.push(app);
+        let pause = Happening::PauseWorkers { consumer: Fleet::App(0), workers: 2 };
+        config.timeline.push(planned(at(15), Some(secs(6)), pause));
+        let result = run(&config);
+        assert_eq!(count(&result.summary, "leases_taken"), 0);
+        assert_eq!(count(&result.summary, "records_unread"), 0, "{retrieval:?}");
+    }
+}

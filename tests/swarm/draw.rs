@@ -428,6 +428,7 @@ impl Luck {
         let until = latest(config, mood);
         let at = match self.within(0, 9) {
             0 => SimTime::ZERO,
+            1 | 2 => return self.beyond_the_last_record(until),
             _ => SimTime(self.within(0, until.0 / 1_000_000 - 1_000) * 1_000_000),
         };
         let at_most = until.since(at);
@@ -436,6 +437,12 @@ impl Luck {
             _ => SimDuration(self.within(1_000_000, at_most.0)),
         };
         (at, lasts)
+    }
+
+    /// Short, and over when the last record has come: no later one makes good what it did.
+    fn beyond_the_last_record(&mut self, silent_from: SimTime) -> (SimTime, SimDuration) {
+        let before = millis(self.within(500, 12_000));
+        (SimTime(silent_from.0 - before.0), before + millis(self.within(0, 12_000)))
     }
 
     fn happening(&mut self, config: &WorldConfig, calm: bool) -> Option<Happening> {

@@ -99,8 +99,9 @@ impl OnOff {
         (self.on - self.capacity) * self.on_s
     }
 
-    fn drained_after_s(&self) -> f64 {
-        self.backlog() as f64 / (self.capacity - self.off) as f64
+    /// The second after the load in which the backlog is gone.
+    fn drained_in_s(&self) -> u64 {
+        self.backlog() / (self.capacity - self.off)
     }
 
     fn service(&self) -> ServiceTime {
@@ -109,11 +110,11 @@ impl OnOff {
 
     /// On, off for two drains, then silence until all is read.
     fn rate(&self) -> RateProfile {
-        profile(&[(self.on, self.on_s), (self.off, self.drained_after_s() as u64 * 2)])
+        profile(&[(self.on, self.on_s), (self.off, self.drained_in_s() * 2)])
     }
 
     fn ends_s(&self) -> u64 {
-        BEGINS_S + self.on_s + self.drained_after_s() as u64 * 2 + 10
+        BEGINS_S + self.on_s + self.drained_in_s() * 2 + 10
     }
 
     /// The backlog when the load ends, the second in which it is gone, and the greatest age:
@@ -126,7 +127,7 @@ impl OnOff {
         assert!((peak - self.backlog() as f64).abs() <= records, "{peak} of {}", self.backlog());
         let few = self.off as f64 * slack.as_secs_f64() + 1.0;
         let drained = lag[off..].iter().position(|point| point.min <= few).expect("drained");
-        assert_eq!(drained, self.drained_after_s() as usize, "of {}", self.drained_after_s());
+        assert_eq!(drained as u64, self.drained_in_s());
         let oldest = metric(&result.summary, "lag_seconds_max");
         let expected = self.backlog() as f64 / self.capacity as f64;
         assert!((oldest - expected).abs() <= age.as_secs_f64(), "{oldest} s, {expected} in theory");

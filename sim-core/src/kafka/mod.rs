@@ -258,13 +258,14 @@ impl Cluster {
         self.coordinators.push(self.metadata.topics[offsets_topic][place]);
     }
 
-    /// The client of one flow of the world, for `processes` processes; `rng` is its own.
+    /// The client of one flow of the world, for `processes` processes. Its luck goes by `name`.
     pub fn add_producer(
         &mut self,
         (flow, producer, topic): (FlowId, usize, usize),
         config: &KafkaProducerConfig,
         processes: u32,
-        rng: RngStream,
+        rngs: &Rngs,
+        name: &str,
     ) {
         let place = usize::from(flow.0);
         if self.place_of.len() <= place {
@@ -281,8 +282,10 @@ impl Cluster {
             self.on_grid,
             partitions,
             self.brokers.len(),
-            rng,
+            rngs.stream(name),
         );
+        let mut phases = rngs.stream(&format!("{name}/phases"));
+        client.metadata_phase = phase(&mut phases, config.metadata_max_age);
         let leaders: Vec<_> =
             partitions.iter().map(|&id| (id, self.partitions[id.index()].leader)).collect();
         client.learn(leaders.into_iter(), SimTime::ZERO);
@@ -307,9 +310,7 @@ impl Cluster {
         self.tidying.begin(SimTime::ZERO, Event::Tidy, &mut at.ctx);
         for place in 0..self.producers.len() {
             let number = u16::try_from(place).expect("few flows");
-            let client = &mut self.producers[place];
-            let first = phase(&mut client.rng, client.config.metadata_max_age);
-            at.ctx.after(first, Event::MetadataAge(number));
+            at.ctx.after(self.producers[place].metadata_phase, Event::MetadataAge(number));
         }
         for group in 0..self.groups.len() {
             self.with_group(group, at, |it, ctx, changes| it.start(true, ctx, changes));

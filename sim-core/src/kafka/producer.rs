@@ -51,6 +51,8 @@ pub(crate) struct Producer {
     /// A metadata request is under way or planned.
     pub(crate) asked: bool,
     pub(crate) refreshed_at: SimTime,
+    /// When its metadata is as old as it may get for the first time (D-28).
+    pub(crate) metadata_phase: SimDuration,
     /// Metadata requests in a row after which something was still missing.
     pub(crate) refresh_failures: u32,
     /// When the sender is woken next.
@@ -174,6 +176,7 @@ impl Producer {
             given_up: BTreeSet::new(),
             asked: false,
             refreshed_at: SimTime::ZERO,
+            metadata_phase: SimDuration::ZERO,
             refresh_failures: 0,
             wakes_at: SimTime::MAX,
             watched_at: SimTime::MAX,

@@ -270,7 +270,6 @@ impl World {
     ) -> Home {
         // By number within its producer: other producers move nobody's luck (D-9).
         let name = format!("producer/{}/client/{of_producer}", config.name);
-        let rng = rngs.stream(&name);
         let client = match &config.client {
             ClientConfig::Kpl(kpl) => Client::Kpl(Box::new(Kpl::new(kpl, processes))),
             ClientConfig::Sdk(sdk) => Client::Sdk(Box::new(Sdk::new(sdk, processes))),
@@ -279,7 +278,7 @@ impl World {
                     unreachable!("a Kafka producer writes to a topic");
                 };
                 let of_flow = (FlowId(flow), producer, topic);
-                self.clusters[cluster].add_producer(of_flow, kafka, processes, rng);
+                self.clusters[cluster].add_producer(of_flow, kafka, processes, rngs, &name);
                 return Home::Cluster(u16::try_from(cluster).expect("few clusters"));
             }
         };
@@ -287,6 +286,7 @@ impl World {
             unreachable!("a Kinesis client writes to a stream");
         };
         let stream = u16::try_from(stream).expect("few streams");
+        let rng = rngs.stream(&name);
         let fault_luck = rngs.stream(&format!("{name}/faults"));
         Home::Stream(Box::new(StreamClient { stream, client, rng, fault_luck }))
     }

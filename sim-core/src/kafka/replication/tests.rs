@@ -297,8 +297,8 @@ impl Bench {
         for (flow, producer) in (0..).zip(&config.producers) {
             let ClientConfig::Kafka(client) = &producer.client else { unreachable!() };
             let of_flow = (FlowId(flow), usize::from(flow), 0);
-            let rng = rngs.stream(&format!("client/{flow}"));
-            bench.cluster.add_producer(of_flow, client, 1, rng);
+            let name = format!("client/{flow}");
+            bench.cluster.add_producer(of_flow, client, 1, &rngs, &name);
             let (step, hot) = (config.resolution, Vec::new());
             let mut workload = Workload::new(producer, step, (flow, 1), &[], hot, &rngs);
             workload.reroute_partitions(config.clusters[0].topics[0].partitions);

@@ -246,8 +246,8 @@ impl Bench {
         let mut cluster = Cluster::new(&world, 0, &rngs);
         for (flow, (topic, config)) in (0_u16..).zip(&setup.producers) {
             let of_flow = (FlowId(flow), usize::from(flow), *topic);
-            let rng = rngs.stream(&format!("producer/producer-{flow}/client/0"));
-            cluster.add_producer(of_flow, config, 1, rng);
+            let name = format!("producer/producer-{flow}/client/0");
+            cluster.add_producer(of_flow, config, 1, &rngs, &name);
         }
         let mut bench = Self {
             cluster,
