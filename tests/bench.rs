@@ -103,6 +103,7 @@ pub(crate) fn world(duration: SimDuration, stream: StreamConfig) -> WorldConfig 
         producers: Vec::new(),
         consumers: Vec::new(),
         groups: Vec::new(),
+        sinks: Vec::new(),
         timeline: Vec::new(),
     }
 }

@@ -82,6 +82,7 @@ pub(crate) fn world(duration: SimDuration, cluster: ClusterConfig) -> WorldConfi
         producers: Vec::new(),
         consumers: Vec::new(),
         groups: Vec::new(),
+        sinks: Vec::new(),
         timeline: Vec::new(),
     }
 }

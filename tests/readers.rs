@@ -98,7 +98,7 @@ fn workers_that_were_paused_read_what_came_meanwhile() {
         let mut app = kcl(2);
         app.retrieval = retrieval;
         config.consumers.push(app);
-        let pause = Happening::PauseWorkers { consumer: Fleet::App(0), workers: 2 };
+        let pause = Happening::Pause(Whom::workers(Fleet::App(0), 2));
         config.timeline.push(planned(at(15), Some(secs(6)), pause));
         let result = run(&config);
         assert_eq!(count(&result.summary, "leases_taken"), 0);

@@ -15,7 +15,7 @@ fn both(sink: &str, rest: &str, world: &str) -> [RunResult; 2] {
         r#"Kcl(from: "s", workers: 2, version: "2", "#,
     );
     let kafka = (
-        r#"Kafka(version: "3.9", brokers: 3, topics: {"t": (partitions: 2)})"#,
+        r#"Kafka(version: "3.9", brokers: 3, topics: {"t": (partitions: 2, replication_factor: 3)})"#,
         r#"KafkaGroup(from: "s", members: 2, "#,
     );
     [kinesis, kafka].map(|(system, consumer)| {
@@ -120,7 +120,7 @@ fn a_group_that_waits_for_its_sink_too_long_is_expelled() {
         );
         let text = format!(
             r#"Scenario(title: "t", duration: "10m", resolution: "20ms",
-            systems: {{"s": Kafka(version: "3.9", brokers: 3, topics: {{"t": (partitions: 2)}})}},
+            systems: {{"s": Kafka(version: "3.9", brokers: 3, topics: {{"t": (partitions: 2, replication_factor: 3)}})}},
             producers: {{"w": (to: "s", rate: {RATE}, arrivals: Even)}},
             consumers: {{"c": KafkaGroup(from: "s", members: 2, service_time: "10us", sink: "db", {rest})}},
             sinks: {{"db": Sink(idempotent: false)}}, {world})"#

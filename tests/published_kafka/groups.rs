@@ -122,7 +122,8 @@ fn v_69_cooperative_members_stop_only_what_moves() {
             assert_eq!(once, 1);
             assert!(0.0 < longest && longest <= round, "{longest} s");
             // More stop than move.
-            assert!(all > moves * longest && all <= f64::from(partitions) * longest, "{all} s");
+            let bounds = moves * longest..=f64::from(partitions) * longest;
+            assert!(bounds.contains(&all), "{all} s of {longest} s");
             let (twice, longest, moved) = one_more(&cooperative(), members, partitions, seed);
             assert_eq!(twice, 2);
             assert!(longest <= 2.0 * round, "{longest} s");

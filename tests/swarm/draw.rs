@@ -77,6 +77,7 @@ fn world_of_streams(mut luck: Luck, seed: u64, mood: Mood) -> WorldConfig {
         producers: Vec::new(),
         consumers: Vec::new(),
         groups: Vec::new(),
+        sinks: Vec::new(),
         timeline: Vec::new(),
     };
     for number in 0..luck.of(&[1, 1, 2, 3]) {
@@ -377,6 +378,7 @@ impl Luck {
             parents_first: self.chance(80),
             renews_iterators: calm || self.chance(80),
             sink_idempotent: self.chance(50),
+            sink: None,
         }
     }
 

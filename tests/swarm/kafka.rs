@@ -28,6 +28,7 @@ pub(super) fn world_of_clusters(mut luck: Luck, seed: u64, mood: Mood) -> WorldC
         producers: Vec::new(),
         consumers: Vec::new(),
         groups: Vec::new(),
+        sinks: Vec::new(),
         timeline: Vec::new(),
     };
     let producers = luck.of(&[1, 1, 2, 3]);
@@ -346,6 +347,7 @@ impl Luck {
             zones: if self.chance(50) { (0..of.zones.len()).collect() } else { Vec::new() },
             service,
             sink_idempotent: self.chance(50),
+            sink: None,
             leaves_on_close: self.chance(70),
             start_time: millis(self.of(&[0, 2_000, 20_000])),
             state,

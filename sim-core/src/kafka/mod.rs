@@ -187,7 +187,7 @@ impl Cluster {
             waiters: Vec::new(),
             producers: Vec::new(),
             place_of: Vec::new(),
-            outages: vec![Outages::default(); world.producers.len()],
+            outages: Vec::new(),
             requests: Slab::default(),
             next_request: 0,
             groups: Vec::new(),
@@ -272,6 +272,8 @@ impl Cluster {
             self.place_of.resize(place + 1, usize::MAX);
         }
         self.place_of[place] = self.producers.len();
+        let known = self.outages.len().max(producer + 1);
+        self.outages.resize(known, Outages::default());
         let partitions = &self.metadata.topics[topic];
         let mut client = Producer::new(
             flow,

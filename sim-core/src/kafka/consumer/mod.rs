@@ -16,6 +16,7 @@
 //! once. A commit fails while the group's offsets partition cannot be written; its records are read
 //! again if the owner changes then.
 
+mod commit;
 mod fetch;
 mod fleet;
 mod place;
@@ -630,31 +631,6 @@ impl Cluster {
         self.serve_readers(at);
     }
 
-    /// Commits the positions of all of a member's partitions, if the group lets it.
-    fn commit_all(&mut self, group: usize, member: MemberId) {
-        if !self.groups[group].may_commit(member) {
-            return;
-        }
-        for id in self.groups[group].readers_of(member) {
-            let consumers = &mut self.groups[group];
-            let Some(reader) = consumers.readers[id as usize].as_ref() else { continue };
-            let (partition, cursor) = (reader.partition, reader.cursor);
-            consumers.share(partition).committed = cursor;
-        }
-    }
-
-    fn commit_one(&mut self, group: usize, member: MemberId, partition: PartitionId) {
-        if !self.groups[group].may_commit(member) {
-            return;
-        }
-        let Some(id) = self.reader_of(group, member, partition) else { return };
-        let consumers = &mut self.groups[group];
-        if let Some(reader) = consumers.readers[id as usize].as_ref() {
-            let cursor = reader.cursor;
-            consumers.share(partition).committed = cursor;
-        }
-    }
-
     /// Names what waits at a partition that nobody reads, since its owner may have died.
     pub(super) fn name_orphans(&mut self, group: usize, now: SimTime) {
         for number in 0..self.groups[group].shares.len() {
@@ -819,9 +795,5 @@ impl Consumers {
             self.counts.paused_total = self.counts.paused_total + lasted;
             self.counts.paused_max = self.counts.paused_max.max(lasted);
         }
-    }
-
-    fn may_commit(&self, member: MemberId) -> bool {
-        self.commits && self.coordinated && self.coordination.may_commit(member)
     }
 }

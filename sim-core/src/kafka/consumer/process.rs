@@ -293,17 +293,6 @@ impl Cluster {
         all
     }
 
-    /// Commits if the interval is over.
-    pub(in super::super) fn auto_commit(&mut self, group: usize, member: MemberId, now: SimTime) {
-        let consumers = &mut self.groups[group];
-        let Some(interval) = consumers.config.auto_commit else { return };
-        let it = consumers.member(member);
-        if it.commits_at <= now && it.running && !it.frozen {
-            it.commits_at = now + interval;
-            self.commit_all(group, member);
-        }
-    }
-
     /// Delivers what a member has finished by now.
     pub(in super::super) fn settle(&mut self, group: usize, member: MemberId, at: &mut At<'_, '_>) {
         let now = at.ctx.now;
