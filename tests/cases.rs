@@ -236,13 +236,14 @@ fn a_reader_at_the_end_of_retention_loses_the_difference_of_the_rates() {
         let lost = f64::from(rate - own) / 100.0 * 3_600.0 * (f64::from(hours) - meets_h);
         let mut losses = Vec::new();
         // Record by record where they are few enough for a test.
-        for resolution in ["", "resolution: \"0s\","].iter().take(if rate < 1_000 { 2 } else { 1 })
-        {
+        let grids = ["resolution: \"1s\",", "resolution: \"0s\","];
+        for resolution in grids.iter().take(if rate < 1_000 { 2 } else { 1 }) {
             let [run] = with_timelines(&text(resolution), [""]);
             let value = |metric: &str| count(&run.summary, metric) as f64;
             let delivered = f64::from(own) / 100.0 * 3_600.0 * f64::from(hours);
+            // An iterator that is older than five minutes costs an idle second for each 1,000 s chunk.
             let off = value("records_delivered") / delivered - 1.0;
-            assert!(off.abs() < 0.001, "{rate} {resolution}: {off} of {delivered}");
+            assert!(off.abs() < 0.002, "{rate} {resolution}: {off} of {delivered}");
             let off = (value("records_lost") - lost).abs();
             assert!(off < in_hand as f64 + 0.01 * lost, "{off} off {lost}");
             losses.push(value("records_lost"));

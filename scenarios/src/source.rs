@@ -5,6 +5,7 @@
 //! | `rate: "6000/s"` | `rate: Constant("6000/s")` |
 //! | `record_size: "1KiB"` | `record_size: Fixed("1KiB")` |
 //! | `service_time: "300us"` | `service_time: Fixed("300us")` |
+//! | `latency: "5ms"` of a sink | `latency: Fixed("5ms")` |
 //! | `OnDemand`, `Kpl`, `Sdk`, `Kafka`, `ZooKeeper`, `KRaft`, `Gp3` | `OnDemand()` and so on |
 //!
 //! Plain serde derives cannot take text or a variant in one place, and `untagged` would cost every
@@ -36,7 +37,9 @@ pub(crate) fn short_for(path: &Path) -> Option<&'static str> {
     let names = path.names();
     match names.as_slice() {
         ["producers", _, "rate"] => Some("Constant"),
-        ["producers", _, "record_size"] | ["consumers", _, "service_time"] => Some("Fixed"),
+        ["producers", _, "record_size"]
+        | ["consumers", _, "service_time"]
+        | ["sinks", _, "latency"] => Some("Fixed"),
         _ => None,
     }
 }

@@ -14,7 +14,7 @@
 //! written again together, after all have been tried. Which of a run's records fail is not told,
 //! only how many. A dead-letter queue takes everything at once.
 
-use crate::config::{GivenUp, SinkConfig, SinkRetry};
+use crate::config::{GivenUp, SinkConfig, SinkRetry, SinkUse};
 use crate::engine::dist::binomial;
 use crate::engine::{NANOS_PER_SEC, RngStream, Rngs, SimDuration, SimTime};
 use crate::ledger::Ledger;
@@ -78,8 +78,7 @@ impl Write {
 
 impl SinkRetry {
     /// The wait before a write of that number, from 2 on.
-    #[must_use]
-    pub fn wait_before(&self, attempt: u32) -> SimDuration {
+    fn wait_before(&self, attempt: u32) -> SimDuration {
         let doublings = attempt.saturating_sub(2).min(63);
         let grown = u128::from(self.base.0) << doublings;
         SimDuration(u64::try_from(grown).unwrap_or(u64::MAX)).min(self.ceiling)
@@ -128,17 +127,20 @@ impl Sink {
     }
 }
 
-/// Books what a consumer has given up: lost, unless it goes to a dead-letter queue.
+/// Books what a consumer has given up of `records`, lost unless it goes to a dead-letter queue;
+/// returns how many are left.
 pub(crate) fn book_given_up(
     ledger: &mut Ledger,
     consumer: usize,
-    then: Option<GivenUp>,
-    records: u64,
-) {
-    match then {
-        Some(GivenUp::DeadLetter) => ledger.dead_letter(consumer, records),
-        Some(GivenUp::Skip) | None => ledger.skip(consumer, records),
+    using: Option<&SinkUse>,
+    (given_up, records): (u64, u64),
+) -> u64 {
+    let given_up = given_up.min(records);
+    match using.map(|using| using.retry.then) {
+        Some(GivenUp::DeadLetter) => ledger.dead_letter(consumer, given_up),
+        Some(GivenUp::Skip) | None => ledger.skip(consumer, given_up),
     }
+    records - given_up
 }
 
 #[cfg(test)]

@@ -355,12 +355,8 @@ impl Cluster {
         let share = consumers.share(piece.partition);
         share.unread -= new;
         consumers.unread -= new;
-        let given_up = piece.given_up.min(new);
-        if given_up > 0 {
-            let then = consumers.config.sink.as_ref().map(|using| using.retry.then);
-            book_given_up(at.ledger, index, then, given_up);
-        }
-        let new = new - given_up;
+        let using = consumers.config.sink.as_ref();
+        let new = book_given_up(at.ledger, index, using, (piece.given_up, new));
         if new == 0 {
             return;
         }

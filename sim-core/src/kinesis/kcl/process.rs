@@ -537,17 +537,14 @@ impl App {
             state.delivered = state.expired.skip(position + 1);
             state.unread -= u64::from(part.count);
             self.unread -= u64::from(part.count);
-            let given_up = done.given_up.min(u64::from(part.count));
-            if given_up > 0 {
-                let then = self.config.sink.as_ref().map(|using| using.retry.then);
-                book_given_up(at.ledger, self.index, then, given_up);
-            }
-            let records = part.count - u32::try_from(given_up).expect("of a part's records");
+            let (using, of) = (self.config.sink.as_ref(), (done.given_up, u64::from(part.count)));
+            let left = book_given_up(at.ledger, self.index, using, of);
+            let records = u32::try_from(left).expect("of a part's records");
             if records == 0 {
                 continue;
             }
-            let bytes = u64::from(part.bytes) * u64::from(records) / u64::from(part.count);
-            at.ledger.deliver(self.index, u64::from(records), bytes);
+            let bytes = u64::from(part.bytes) * left / u64::from(part.count);
+            at.ledger.deliver(self.index, left, bytes);
             self.latency.record(end.since(part.offered_at), records);
             self.counts.lag_max = self.counts.lag_max.max(end.since(extent.appended_at));
             let late = if part.class == KeyClass::UNIQUE {
