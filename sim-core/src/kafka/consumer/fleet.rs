@@ -29,7 +29,7 @@ impl Cluster {
             return was_coming;
         }
         self.halt(group, member, at);
-        self.commit_all(group, member);
+        self.commit_all(group, member, at);
         self.note_deaths(group, member);
         self.with_group(group, at, |it, ctx, changes| it.stop(member, ctx, changes));
         self.groups[group].member(member).running = false;
@@ -148,7 +148,7 @@ impl Cluster {
 
     /// What is in hand stops, what is under way never comes.
     fn halt(&mut self, group: usize, member: MemberId, at: &mut At<'_, '_>) {
-        self.auto_commit(group, member, at.ctx.now);
+        self.auto_commit(group, member, at);
         self.drop_poll(group, member, at);
         self.forget_fetches(group, member);
     }
