@@ -8,12 +8,14 @@ const LAYERS: &[&str] = &[
     "engine hash",
     "config flow result",
     "blame ledger metrics order service workload",
-    "sink",
+    "sink checkers",
     "kafka kinesis",
     "world",
     "summary",
     "run",
 ];
+/// What a module may know, if it is less than its layer.
+const KNOWS: &[(&str, &str)] = &[("checkers", "config engine flow ledger")];
 /// What the crates around sim-core may see of it.
 const SEEN: &[(&str, &str)] = &[
     ("reports/", "result metrics::catalogue engine::Sim"),
@@ -63,7 +65,9 @@ fn modules_of_sim_core_import_lower_layers_only() {
         let own = inside.split(['/', '.']).next().unwrap();
         for rest in after(&text, "crate::").filter(|_| own != "lib") {
             let module = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
-            let fine = module == own || layer(module).is_some() && layer(module) < layer(own);
+            let knows = KNOWS.iter().find(|it| it.0 == own).map_or(module, |it| it.1);
+            let is_lower = layer(module).is_some() && layer(module) < layer(own);
+            let fine = module == own || is_lower && knows.split(' ').any(|it| it == module);
             assert!(fine, "{name}: `{own}` may not import `{module}`");
         }
     }

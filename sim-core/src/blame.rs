@@ -190,6 +190,12 @@ impl BlameBook {
         self.total_age += age;
     }
 
+    /// All parts together, in record-nanoseconds.
+    #[must_use]
+    pub fn sum(&self) -> u128 {
+        self.total.iter().sum()
+    }
+
     /// Checks the whole book.
     ///
     /// # Panics

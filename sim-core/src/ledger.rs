@@ -4,6 +4,10 @@
 //! * per producer `offered = refused + in flight + stored`;
 //! * per consumer `stored = delivered + lost + filtered + unread`.
 
+mod seen;
+
+pub use seen::{Records, Seen};
+
 /// Counts of one producer. Counts are application records, also inside aggregates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProducerBook {
@@ -79,6 +83,8 @@ pub struct Ledger {
     pub producers: Vec<ProducerBook>,
     /// By index of consumer.
     pub consumers: Vec<ConsumerBook>,
+    /// What has happened and nobody has taken yet, if anybody listens.
+    seen: Option<Vec<Seen>>,
 }
 
 impl Ledger {
@@ -88,6 +94,27 @@ impl Ledger {
         Self {
             producers: vec![ProducerBook::default(); producers],
             consumers: vec![ConsumerBook::default(); consumers],
+            seen: None,
+        }
+    }
+
+    /// From now on somebody listens, and takes what is told.
+    pub fn listen(&mut self) {
+        self.seen.get_or_insert_default();
+    }
+
+    /// Something happened, if anybody listens.
+    pub fn saw(&mut self, seen: impl FnOnce() -> Seen) {
+        if let Some(list) = &mut self.seen {
+            list.push(seen());
+        }
+    }
+
+    /// Gives what has happened since the last time to `each`, in order.
+    pub fn tell(&mut self, mut each: impl FnMut(&Seen)) {
+        if let Some(list) = &mut self.seen {
+            list.iter().for_each(&mut each);
+            list.clear();
         }
     }
 

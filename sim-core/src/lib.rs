@@ -3,6 +3,7 @@
 //! clock.
 
 pub mod blame;
+mod checkers;
 pub mod config;
 pub mod engine;
 pub mod flow;

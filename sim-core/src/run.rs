@@ -35,10 +35,25 @@ impl Run {
     /// them at most 1,000. Nothing else depends on them.
     #[must_use]
     pub fn observed_at(config: &WorldConfig, instants_ms: [u64; 4]) -> Self {
-        let mut world = World::new(config);
+        let world = World::new(config);
+        let checked = cfg!(debug_assertions);
+        Self::of(world, checked, instants_ms)
+    }
+
+    /// A run that checkers judge from outside, also in a build without assertions.
+    #[must_use]
+    pub fn checked(config: &WorldConfig) -> Self {
+        Self::of(World::new(config), true, SAMPLES_MS)
+    }
+
+    fn of(mut world: World, checked: bool, instants_ms: [u64; 4]) -> Self {
+        if checked {
+            world.check();
+        }
         let observer = Observer::new(&world, instants_ms);
         world.start();
-        Self { world, observer, end: SimTime::ZERO + config.duration }
+        let end = SimTime::ZERO + world.config.duration;
+        Self { world, observer, end }
     }
 
     /// Lets everything happen that happens by `until`, or by the end of the run.
@@ -75,6 +90,15 @@ impl Run {
     /// If an invariant is broken.
     pub fn audit(&self) {
         self.world.audit();
+    }
+
+    /// By producer, a number for all that it was offered: two runs on the same luck have the same.
+    ///
+    /// # Panics
+    /// If no checkers see the run.
+    #[must_use]
+    pub fn offered_digests(&self) -> &[u64] {
+        self.world.offered_digests().expect("a run that is checked")
     }
 
     /// Runs to the end and closes the books.

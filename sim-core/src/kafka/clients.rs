@@ -14,6 +14,7 @@
 use crate::config::kafka::Acks;
 use crate::engine::{SimDuration, SimTime};
 use crate::flow::{Batch, FlowId};
+use crate::ledger::{Records, Seen};
 
 use super::broker::Process;
 use super::metadata::{BrokerId, PartitionId};
@@ -184,6 +185,11 @@ impl Cluster {
         let generation = self.next_request;
         let flow = self.producers[place].flow;
         let bytes: u64 = items.iter().map(|item| u64::from(item.head.bytes)).sum();
+        if self.producers[place].config.idempotence {
+            for item in items.iter().filter(|item| !item.head.stored) {
+                at.ledger.saw(|| Seen::Sent { batch: self.batch_of(flow, item) });
+            }
+        }
         let id = self.requests.insert(Request {
             flow,
             broker,
@@ -203,6 +209,12 @@ impl Cluster {
             at.ctx.at(arrives, Event::Arrive(id, generation));
         }
         self.watch_connection(flow, broker, at);
+    }
+
+    /// A batch in a request, as checkers know it.
+    pub(super) fn batch_of(&self, flow: FlowId, item: &Item) -> Records {
+        let number = self.partitions[item.partition.index()].number;
+        Records::batch(flow, number, item.head.serial)
     }
 
     /// An answer has come to the client.
@@ -252,6 +264,9 @@ impl Cluster {
                 }
                 self.outages[producer.producer].accept(number, now);
                 at.ledger.accept(producer.producer, records, bytes);
+                let serial = item.head.serial;
+                let batch = || Records::batch(request.flow, number, serial);
+                at.ledger.saw(|| Seen::Acknowledged { batch: batch() });
                 continue;
             };
             self.retry_or_give_up(place, item, parts, refusal, at);
@@ -317,6 +332,8 @@ impl Cluster {
         }
         self.outages[producer.producer].give_up(number, at.ctx.now);
         at.ledger.give_up(producer.producer, u64::from(head.records), head.stored);
+        let batch = || Records::batch(producer.flow, number, head.serial);
+        at.ledger.saw(|| Seen::GaveUp { batch: batch(), stored: head.stored });
     }
 
     /// acks=0: there is no answer, and an error reaches nobody (K-ACK-1).
@@ -348,6 +365,8 @@ impl Cluster {
                 at.ledger.lose_unstored(producer.producer, &self.readers_of[topic], records);
             }
             at.ledger.accept(producer.producer, records, bytes);
+            let batch = || Records::batch(request.flow, number, item.head.serial);
+            at.ledger.saw(|| Seen::Acknowledged { batch: batch() });
             for part in parts {
                 producer.latency.record(now.since(part.offered_at), part.count);
             }
@@ -487,11 +506,13 @@ impl Cluster {
         let producer = &mut self.producers[place];
         producer.watched_at = SimTime::MAX;
         let ledger = &mut *at.ledger;
-        let index = producer.producer;
+        let (index, flow) = (producer.producer, producer.flow);
         let outages = &mut self.outages[index];
         producer.expire(now, |number, head| {
             outages.give_up(number, now);
             ledger.give_up(index, u64::from(head.records), head.stored);
+            let batch = || Records::batch(flow, number, head.serial);
+            ledger.saw(|| Seen::GaveUp { batch: batch(), stored: head.stored });
         });
         let refused = producer.expire_blocked(now);
         at.ledger.give_up(index, refused, false);

@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use crate::config::kafka::TopicConfig;
 use crate::engine::{SimDuration, SimTime};
 use crate::flow::{Batch, FlowId, KeyClass};
+use crate::ledger::Records;
 
 use super::broker::CACHE_STEPS;
 use super::detour::Detour;
@@ -62,6 +63,11 @@ impl Entry {
     /// The offset after its last record.
     pub(crate) fn end(&self) -> u64 {
         self.base + u64::from(self.count)
+    }
+
+    /// Its records, as checkers know them.
+    pub(crate) fn run(&self) -> Records {
+        Records::numbered(self.flow, self.class, self.first_seq, self.stride, self.count)
     }
 }
 
@@ -409,6 +415,17 @@ impl Log {
             }
         }
         self.start > before
+    }
+
+    /// When the newest of the records kept between two offsets was offered.
+    pub(crate) fn newest_between(&self, from: u64, until: u64) -> Option<SimTime> {
+        let kept = self.entries.iter().skip_while(|entry| entry.base < from);
+        kept.take_while(|entry| entry.end() <= until).map(|entry| entry.offered_at).max()
+    }
+
+    /// Bytes that retention has left.
+    pub(crate) fn kept_bytes(&self) -> u64 {
+        self.end_bytes - self.segments.front().map_or(0, |oldest| oldest.base_bytes)
     }
 
     /// Bytes of the active segment.

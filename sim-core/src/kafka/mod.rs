@@ -125,6 +125,8 @@ pub struct At<'a, 'q> {
 pub struct Cluster {
     /// Its configuration.
     pub config: ClusterConfig,
+    /// Its place among all clusters.
+    place: usize,
     metadata: Metadata,
     controller: Controller,
     changes: Vec<controller::Change>,
@@ -179,6 +181,7 @@ impl Cluster {
         let brokers: Vec<Broker> =
             config.brokers.iter().map(|&zone| Broker::new(zone, &config)).collect();
         let mut cluster = Self {
+            place: index,
             controller: Controller::new(&config, rngs),
             changes: Vec::new(),
             links: Links::default(),

@@ -10,6 +10,7 @@
 use crate::config::kafka::{ClusterConfig, GroupConfig, TopicConfig};
 use crate::config::{Happening, WorldConfig};
 use crate::engine::{SimDuration, SimTime, Turn};
+use crate::ledger::Seen;
 use crate::metrics::latency::Latency;
 
 use super::assignment::place;
@@ -307,7 +308,15 @@ impl Cluster {
                 continue;
             }
             let topic = &self.config.topics[of.topic];
-            of.log.retain(topic, at.ctx.now);
+            let before = of.log.start();
+            if of.log.retain(topic, at.ctx.now) {
+                at.ledger.saw(|| Seen::Trimmed {
+                    topic: (self.place, of.topic),
+                    partition: of.number,
+                    newest: of.log.newest_between(before, of.log.start()),
+                    kept_bytes: of.log.kept_bytes(),
+                });
+            }
         }
     }
 

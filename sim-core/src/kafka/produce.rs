@@ -19,6 +19,7 @@
 use crate::config::kafka::{Acks, KafkaProducerConfig, KafkaVersion};
 use crate::engine::{SimDuration, Slab};
 use crate::flow::{Batch, FlowId};
+use crate::ledger::{Records, Seen};
 
 use super::broker::Process;
 use super::log::Arrival;
@@ -115,6 +116,9 @@ impl Cluster {
                 continue;
             }
             if !(item.head.stored && idempotent) {
+                if item.expired && !item.head.stored {
+                    self.note_regretted(flow, item.partition, &item.head, at);
+                }
                 let of = &mut self.partitions[item.partition.index()];
                 let topic = &self.config.topics[of.topic];
                 let serial = item.head.serial;
@@ -124,12 +128,14 @@ impl Cluster {
                 for part in &parts[of_item] {
                     let part = Batch { already_stored: item.head.stored, ..*part };
                     of.log.append(&part, &arrival, topic);
+                    let batch = Records::batch(flow, of.number, serial);
+                    let (partition, run, copy) =
+                        (item.partition.0, Records::run(&part), item.head.stored);
+                    let in_order = idempotent;
+                    at.ledger.saw(|| Seen::Appended { partition, batch, run, in_order, copy });
                 }
                 appended_bytes += u64::from(item.head.bytes);
                 self.note_fresh(item.partition, u64::from(item.head.bytes), stamp);
-                if item.expired && !item.head.stored {
-                    self.note_regretted(flow, item.partition, &item.head, at);
-                }
                 self.book_stored(flow, item.partition, item.head.records, item.head.stored, at);
                 item.head.stored = true;
                 self.watch_watermark(item.partition);
@@ -310,6 +316,7 @@ impl Cluster {
         let place = self.place_of[usize::from(flow.0)];
         self.producers[place].given_up.insert((number, head.serial));
         at.ledger.regret(self.producers[place].producer, u64::from(head.records));
+        at.ledger.saw(|| Seen::Regretted { batch: Records::batch(flow, number, head.serial) });
     }
 
     /// Cuts a log at `offset`, and tells the books and the clients what that means.
@@ -341,9 +348,16 @@ impl Cluster {
                 Fate::GivenUp if !delivered => at.ledger.unstore_given_up(producer, records),
                 Fate::Held | Fate::GivenUp => {}
             }
-            if fate == Fate::Held && !delivered {
+            let held = fate == Fate::Held && !delivered;
+            if held {
                 self.forget_stored(entry.flow, partition, partition_number, entry.serial);
             }
+            at.ledger.saw(|| Seen::Unstored {
+                partition: partition.0,
+                batch: Records::batch(entry.flow, partition_number, entry.serial),
+                run: entry.run(),
+                held,
+            });
         }
         let records: u64 = gone.iter().map(|entry| u64::from(entry.count)).sum();
         let detail = format!("{records} records, {lost} of them acknowledged");

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use crate::engine::{RngStream, SimTime};
 use crate::flow::{Batch, FlowId};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Records, Seen};
 use crate::metrics::outages::Outages;
 
 use super::kpl::Kpl;
@@ -70,6 +70,8 @@ impl ClientCtx<'_> {
     pub fn give_up(&mut self, batch: &Batch) {
         self.outages.give_up(batch.partition, self.now);
         self.ledger.give_up(self.producer, u64::from(batch.count), batch.already_stored);
+        let stored = batch.already_stored;
+        self.ledger.saw(|| Seen::GaveUp { batch: Records::run(batch), stored });
     }
 
     /// An empty vector for batches.

@@ -10,6 +10,7 @@ mod upkeep;
 
 use std::collections::BTreeSet;
 
+use crate::checkers::Checkers;
 use crate::config::{ClientConfig, Destination, ProducerConfig, Retrieval, WorldConfig};
 use crate::engine::{
     Ctx, EventQueue, Periodic, RngStream, Rngs, Scheduled, SimDuration, SimTime, Slab, Turn,
@@ -22,7 +23,7 @@ use crate::kinesis::kpl::Kpl;
 use crate::kinesis::put::{PutItem, PutRequest};
 use crate::kinesis::sdk::Sdk;
 use crate::kinesis::stream::Stream;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Seen};
 use crate::metrics::latency::Latency;
 use crate::metrics::outages::Outages;
 use crate::result::EventRecord;
@@ -160,6 +161,8 @@ pub struct World {
     upkeep: Periodic,
     pub(crate) lag_records_max: u64,
     pub(crate) events: u64,
+    /// Who judges from outside what the models do, if anybody does.
+    checkers: Option<Box<Checkers>>,
 }
 
 impl World {
@@ -217,6 +220,7 @@ impl World {
             upkeep: Periodic::new(SimDuration::from_secs(1)),
             lag_records_max: 0,
             events: 0,
+            checkers: None,
             config: config.clone(),
         };
         for index in 0..config.producers.len() {
@@ -291,6 +295,28 @@ impl World {
         Home::Stream(Box::new(StreamClient { stream, client, rng, fault_luck }))
     }
 
+    /// From now on checkers judge all that happens.
+    ///
+    /// # Panics
+    /// If something has happened already.
+    pub(crate) fn check(&mut self) {
+        assert_eq!(self.events, 0, "checkers see a run from its first event on");
+        self.checkers = Some(Box::new(Checkers::new(&self.config)));
+        self.ledger.listen();
+    }
+
+    /// Checkers see what has happened since the last time.
+    fn tell_checkers(&mut self, now: SimTime) {
+        if let Some(checkers) = &mut self.checkers {
+            self.ledger.tell(|seen| checkers.see(seen, now));
+        }
+    }
+
+    /// By producer, a number for all that it was offered, if checkers see the run.
+    pub(crate) fn offered_digests(&self) -> Option<&[u64]> {
+        self.checkers.as_ref().map(|checkers| checkers.digests())
+    }
+
     /// Schedules what happens by itself.
     pub fn start(&mut self) {
         for index in 0..self.producers.len() {
@@ -358,6 +384,7 @@ impl World {
             Event::Reshard(stream) => self.on_reshard(usize::from(stream), now),
             Event::Upkeep(turn) => self.on_upkeep(turn, now),
         }
+        self.tell_checkers(now);
         if cfg!(debug_assertions) && self.events.is_multiple_of(1_000) {
             self.audit();
         }
@@ -370,6 +397,7 @@ impl World {
         let next = producer.workload.next_at(now);
         for batch in &offered {
             self.ledger.offer(index, u64::from(batch.count), u64::from(batch.bytes));
+            self.ledger.saw(|| Seen::Offered { producer: index, batch: *batch });
         }
         // The workload gives the flows one after the other.
         let mut of_flow = self.pool.pop().unwrap_or_default();
@@ -588,6 +616,7 @@ impl World {
             self.with_cluster(index, end, |cluster, at| cluster.finish(at));
         }
         self.note_lag(end);
+        self.tell_checkers(end);
         self.audit();
     }
 

@@ -8,6 +8,7 @@ use crate::flow::{Batch, FlowId};
 use crate::kinesis::ShardIndex;
 use crate::kinesis::client::{Client, ClientCtx};
 use crate::kinesis::put::{PutItem, PutRequest};
+use crate::ledger::{Records, Seen};
 
 use super::{Event, Flow, Home, StreamClient, World};
 
@@ -142,6 +143,14 @@ impl World {
             self.charge(stream, admission.wire_records, bytes);
         }
         self.streams[stream].note_demand(now, offered_bytes);
+        for batch in &stored {
+            let (partition, batch, copy) = (shard, Records::run(batch), batch.already_stored);
+            let (run, in_order) = (batch, false);
+            self.ledger.saw(|| Seen::Appended { partition, batch, run, in_order, copy });
+            if !unanswered {
+                self.ledger.saw(|| Seen::Acknowledged { batch });
+            }
+        }
         let new = self.book_stored(producer, stream, &stored, unanswered, now);
         if admission.wire_records > 0 {
             for app in 0..self.readers[stream].len() {

@@ -257,6 +257,11 @@ impl World {
     pub(crate) fn apply_step(&mut self) {
         let step = self.steps[self.next_step];
         self.next_step += 1;
+        self.take_step(step);
+        self.tell_checkers(step.at);
+    }
+
+    fn take_step(&mut self, step: Step) {
         let what = self.config.timeline[step.entry].what.clone();
         let begins = step.moment == Moment::Begins;
         // A plan has no cause; what follows comes of its beginning.

@@ -7,46 +7,53 @@
 //!
 //! Simplification: a commit takes no time.
 
-use crate::engine::SimTime;
+use crate::ledger::Seen;
 
-use super::super::Cluster;
 use super::super::metadata::PartitionId;
+use super::super::{At, Cluster};
 use super::{Consumers, MemberId};
 
 impl Cluster {
     /// Commits if the interval is over.
-    pub(in super::super) fn auto_commit(&mut self, group: usize, member: MemberId, now: SimTime) {
+    pub(in super::super) fn auto_commit(
+        &mut self,
+        group: usize,
+        member: MemberId,
+        at: &mut At<'_, '_>,
+    ) {
+        let now = at.ctx.now;
         let consumers = &mut self.groups[group];
         let Some(interval) = consumers.config.auto_commit else { return };
         let it = consumers.member(member);
         if it.commits_at <= now && it.running && !it.frozen {
             it.commits_at = now + interval;
-            self.commit_all(group, member);
+            self.commit_all(group, member, at);
         }
     }
 
     /// Commits the positions of all of a member's partitions, if the group lets it.
-    pub(super) fn commit_all(&mut self, group: usize, member: MemberId) {
+    pub(super) fn commit_all(&mut self, group: usize, member: MemberId, at: &mut At<'_, '_>) {
         if !self.groups[group].may_commit(member) {
             return;
         }
         for id in self.groups[group].readers_of(member) {
-            let consumers = &mut self.groups[group];
-            let Some(reader) = consumers.readers[id as usize].as_ref() else { continue };
-            let (partition, cursor) = (reader.partition, reader.cursor);
-            consumers.share(partition).committed = cursor;
+            self.groups[group].commit(id, at);
         }
     }
 
-    pub(super) fn commit_one(&mut self, group: usize, member: MemberId, partition: PartitionId) {
+    /// The same of one partition.
+    pub(super) fn commit_one(
+        &mut self,
+        group: usize,
+        member: MemberId,
+        partition: PartitionId,
+        at: &mut At<'_, '_>,
+    ) {
         if !self.groups[group].may_commit(member) {
             return;
         }
-        let Some(id) = self.reader_of(group, member, partition) else { return };
-        let consumers = &mut self.groups[group];
-        if let Some(reader) = consumers.readers[id as usize].as_ref() {
-            let cursor = reader.cursor;
-            consumers.share(partition).committed = cursor;
+        if let Some(id) = self.reader_of(group, member, partition) {
+            self.groups[group].commit(id, at);
         }
     }
 }
@@ -54,5 +61,14 @@ impl Cluster {
 impl Consumers {
     fn may_commit(&self, member: MemberId) -> bool {
         self.commits && self.coordinated && self.coordination.may_commit(member)
+    }
+
+    /// A reader's position is where another one would start.
+    fn commit(&mut self, id: u32, at: &mut At<'_, '_>) {
+        let Some(reader) = self.readers[id as usize].as_ref() else { return };
+        let (partition, member, position) = (reader.partition, reader.member.0, reader.cursor);
+        self.share(partition).committed = position;
+        let (consumer, partition) = (self.index, partition.0);
+        at.ledger.saw(|| Seen::Committed { consumer, partition, reader: member, position });
     }
 }

@@ -16,6 +16,7 @@
 
 use crate::config::kafka::KafkaVersion;
 use crate::engine::{SimDuration, SimTime};
+use crate::ledger::Seen;
 
 use super::super::metadata::{BrokerId, PartitionId};
 use super::super::{At, Cluster, Event};
@@ -299,6 +300,13 @@ impl Cluster {
             }
             bytes += read;
             let consumers = &mut self.groups[group];
+            at.ledger.saw(|| Seen::Fetched {
+                consumer: consumers.index,
+                partition: partition.0,
+                until,
+                readable: log.high_watermark(),
+                oldest: log.entry(index).map_or(at.ctx.now, |entry| entry.appended_at),
+            });
             let Some(reader) = consumers.readers[id as usize].as_mut() else { continue };
             reader.asked = true;
             reader.fetch_index = index;

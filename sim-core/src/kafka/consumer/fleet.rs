@@ -29,7 +29,7 @@ impl Cluster {
             return was_coming;
         }
         self.halt(group, member, at);
-        self.commit_all(group, member);
+        self.commit_all(group, member, at);
         self.note_deaths(group, member);
         self.with_group(group, at, |it, ctx, changes| it.stop(member, ctx, changes));
         self.groups[group].member(member).running = false;

@@ -21,18 +21,19 @@ mod fetch;
 mod fleet;
 mod place;
 mod process;
+mod restore;
 
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::blame::{BlameBook, Cause};
 use crate::config::kafka::{GroupConfig, OffsetReset};
 use crate::engine::{Ctx, Periodic, RngStream, Rngs, SimDuration, SimTime};
+use crate::ledger::Seen;
 use crate::metrics::latency::Latency;
 use crate::order::{KeyOrder, RestOrder};
 use crate::service::FULL_SPEED;
 use crate::sink::Write;
 
-use super::broker::time_of;
 use super::group::assignor::TopicPartition;
 use super::group::{self, Change, Group, GroupState, MemberId};
 use super::log::Entry;
@@ -377,7 +378,7 @@ impl Cluster {
             Change::Revoked { member, partition } => {
                 let partition = self.partition_of(group, partition);
                 self.settle(group, member, at);
-                self.commit_one(group, member, partition);
+                self.commit_one(group, member, partition, at);
                 self.stop_reader(group, member, partition, at);
             }
             Change::Lost { member, partition } => {
@@ -489,6 +490,8 @@ impl Cluster {
             }
         };
         consumers.share(partition).readers.push(id);
+        let (consumer, reader) = (consumers.index, member.0);
+        at.ledger.saw(|| Seen::Assigned { consumer, partition: partition.0, reader });
         self.begin_restore(group, id, at);
         let share = self.groups[group].share(partition);
         share.last_owner = Some(member);
@@ -544,6 +547,13 @@ impl Cluster {
         consumers.note_lag(oldest);
         at.ledger.expire(consumers.index, expired);
         at.ledger.skip(consumers.index, lost - expired);
+        let (consumer, partition_number) = (consumers.index, partition.0);
+        at.ledger.saw(|| Seen::Skipped {
+            consumer,
+            partition: partition_number,
+            from: skipped_from,
+            until: to,
+        });
         let name = self.partition_name(partition);
         let detail = format!("{name}: from {from} to {to}, {lost} records unread");
         self.note_group(at, group, "offset_reset", detail);
@@ -570,6 +580,8 @@ impl Cluster {
             }
         }
         consumers.share(partition).readers.retain(|&other| other != id);
+        let (consumer, reader) = (consumers.index, member.0);
+        at.ledger.saw(|| Seen::Stopped { consumer, partition: partition.0, reader });
         self.choose_cause(group, partition, at.ctx.now);
         self.note_pause(group, partition, at.ctx.now);
     }
@@ -580,55 +592,6 @@ impl Cluster {
         share.readers.iter().copied().find(|&id| {
             consumers.readers[id as usize].as_ref().is_some_and(|it| it.member == member)
         })
-    }
-
-    /// A moved partition's state is replayed unless a copy is at hand (K-STR-2).
-    fn begin_restore(&mut self, group: usize, id: u32, at: &mut At<'_, '_>) {
-        let now = at.ctx.now;
-        let consumers = &mut self.groups[group];
-        let Some(state) = consumers.config.state.clone() else { return };
-        let Some(reader) = consumers.readers[id as usize].as_ref() else { return };
-        let (partition, member, generation) = (reader.partition, reader.member, reader.generation);
-        let gone = consumers.members.iter().filter(|it| !it.running || it.frozen).count();
-        let has_standby = gone <= state.standbys as usize && state.standbys > 0;
-        let first = consumers.share(partition).last_owner.is_none();
-        let it = consumers.member(member);
-        if first || has_standby || it.local.contains(&partition) {
-            it.local.insert(partition);
-            return;
-        }
-        let takes = time_of(state.bytes_per_partition, state.restore_rate);
-        it.restored_at = it.restored_at.max(now) + takes;
-        it.restoring += 1;
-        let until = it.restored_at;
-        if let Some(reader) = consumers.readers[id as usize].as_mut() {
-            reader.restoring = true;
-        }
-        let number = u16::try_from(group).expect("few groups");
-        at.ctx.at(until, Event::Restored(number, id, generation));
-    }
-
-    /// A partition's state is there.
-    pub(super) fn on_restored(
-        &mut self,
-        group: usize,
-        id: u32,
-        generation: u32,
-        at: &mut At<'_, '_>,
-    ) {
-        let consumers = &mut self.groups[group];
-        let Some(reader) = consumers.live(id, generation) else { return };
-        reader.restoring = false;
-        reader.began_at = at.ctx.now;
-        let (partition, member) = (reader.partition, reader.member);
-        let it = consumers.member(member);
-        it.restoring -= 1;
-        it.local.insert(partition);
-        self.choose_cause(group, partition, at.ctx.now);
-        self.note_pause(group, partition, at.ctx.now);
-        self.offer_reader(group, id);
-        self.enter_poll(group, member, at);
-        self.serve_readers(at);
     }
 
     /// Names what waits at a partition that nobody reads, since its owner may have died.
@@ -748,6 +711,8 @@ impl Cluster {
             let rest = if entry.copy { 0 } else { u64::from(entry.count) - delivered };
             share.unread -= rest;
             consumers.unread -= rest;
+            let (consumer, from) = (consumers.index, entry.base);
+            at.ledger.saw(|| Seen::Cut { consumer, partition: partition.0, from });
             let gone = fate == Fate::Acknowledged || any_delivered;
             if gone {
                 at.ledger.lose(consumers.index, rest);
@@ -763,6 +728,11 @@ impl Cluster {
 }
 
 impl Consumers {
+    /// What its deliveries have waited for so far, as checkers see it.
+    pub(crate) fn blamed(&self) -> Seen {
+        Seen::Blamed { consumer: self.index, nanos: self.blame.sum() }
+    }
+
     /// A record that waited so long since its append.
     pub(crate) fn note_lag(&mut self, lag: SimDuration) {
         self.counts.lag_max = self.counts.lag_max.max(lag);

@@ -15,6 +15,7 @@ use crate::blame::{BlameBook, CAUSES, Cause, Clocks};
 use crate::engine::dist::binomial;
 use crate::engine::{Rngs, SimDuration, SimTime, Turn};
 use crate::flow::KeyClass;
+use crate::ledger::Seen;
 use crate::order::Run;
 use crate::service::{time_to_process, times_as_slow};
 use crate::sink::{Progress, Write, book_given_up};
@@ -43,6 +44,13 @@ pub(super) struct Piece {
     given_up: u64,
 }
 
+impl Piece {
+    /// As checkers see it once it is done.
+    fn seen(&self, consumer: usize, member: MemberId) -> Seen {
+        Seen::processed(consumer, (self.partition.0, member.0), self.from, self.until)
+    }
+}
+
 /// What is finished of a partition and not settled.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in super::super) struct Finished {
@@ -62,7 +70,7 @@ impl Cluster {
         if it.busy || it.frozen || !it.running || it.awaits_poll {
             return;
         }
-        self.auto_commit(group, member, now);
+        self.auto_commit(group, member, at);
         let consumers = &mut self.groups[group];
         let halted = it_is_halted(consumers, member);
         if halted || consumers.members[member.0 as usize].buffer.is_empty() {
@@ -175,7 +183,7 @@ impl Cluster {
         let it = self.groups[group].member(member);
         it.busy = false;
         if self.groups[group].config.auto_commit.is_none() {
-            self.commit_all(group, member);
+            self.commit_all(group, member, at);
         }
         self.enter_poll(group, member, at);
         self.serve_readers(at);
@@ -259,7 +267,7 @@ impl Cluster {
             let member = MemberId(u32::try_from(number).expect("fewer than 2^32 members"));
             self.settle(group, member, at);
             if !self.groups[group].is_busy(member) {
-                self.auto_commit(group, member, at.ctx.now);
+                self.auto_commit(group, member, at);
             }
         }
         self.serve_readers(at);
@@ -318,6 +326,7 @@ impl Cluster {
             }
         }
         sums.flush(&mut self.groups[group].blame);
+        at.ledger.saw(|| self.groups[group].blamed());
     }
 
     /// The processing of one run of records is complete.
@@ -336,6 +345,7 @@ impl Cluster {
             return;
         }
         let consumers = &mut self.groups[group];
+        at.ledger.saw(|| piece.seen(consumers.index, member));
         let share = consumers.share(piece.partition);
         let first = share.delivered.clamp(piece.from, piece.until);
         let (old, new) = (first - piece.from, piece.until - first);
@@ -362,6 +372,7 @@ impl Cluster {
         }
         let bytes = u64::from(entry.bytes) * new / u64::from(entry.count);
         at.ledger.deliver(index, new, bytes);
+        at.ledger.saw(|| Seen::delivered(index, new, entry.offered_at, piece.done_at));
         let age = piece.done_at.since(entry.offered_at);
         let records = u32::try_from(new).expect("an entry holds fewer than 2^32 records");
         consumers.latency.record(age, records);

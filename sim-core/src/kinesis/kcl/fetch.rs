@@ -20,6 +20,7 @@ use std::collections::VecDeque;
 use crate::config::Retrieval;
 use crate::engine::SimDuration;
 use crate::kinesis::shard::{READ_BYTES_PER_SEC, nanos_at};
+use crate::ledger::Seen;
 
 use super::process::{Chunk, Fetching};
 use super::{App, AppCtx, Event, Stream};
@@ -132,6 +133,7 @@ impl App {
         }
         let (end, _, bytes) = take(source, next, self.config.max_records, RESPONSE_BYTES);
         source.charge_read(now, bytes);
+        self.saw_answer(shard, (next, end), at);
         let arrives = now + at.stream.config.get_latency;
         let reader = self.reader_mut(id);
         reader.fetching = Fetching::UnderWay;
@@ -161,10 +163,21 @@ impl App {
         let (shard, next) = (reader.shard, reader.next_fetch);
         let source = &at.stream.shards[shard as usize];
         let (end, _, bytes) = take(source, next, u32::MAX, PUSH_BYTES);
+        self.saw_answer(shard, (next, end), at);
         let reader = self.reader_mut(id);
         reader.last_success = now + SimDuration(nanos_at(bytes, READ_BYTES_PER_SEC));
         reader.fetching = Fetching::Parked;
         self.receive(id, (next, end), at);
+    }
+
+    /// An answer with records of these positions leaves the shard.
+    fn saw_answer(&self, shard: u32, (from, until): (u64, u64), at: &mut AppCtx<'_, '_>) {
+        let log = &at.stream.shards[shard as usize].log;
+        let first = log.extent(log.extent_of(from)).filter(|_| until > from);
+        if let Some(oldest) = first.map(|extent| extent.appended_at) {
+            let (consumer, readable) = (self.index, log.end());
+            at.ledger.saw(|| Seen::Fetched { consumer, partition: shard, until, readable, oldest });
+        }
     }
 
     /// Records of these positions are with the worker.

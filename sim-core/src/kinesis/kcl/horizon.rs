@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 
 use crate::engine::SimTime;
 use crate::kinesis::log::Log;
+use crate::ledger::Seen;
 
 use super::process::Reader;
 use super::{App, AppCtx, SimDuration, Stream};
@@ -111,6 +112,9 @@ impl App {
         if horizon <= state.delivered {
             return;
         }
+        let last = log.extent(log.extent_of(horizon - 1)).map(|extent| extent.appended_at);
+        let (consumer, partition, until) = (self.index, shard, horizon);
+        at.ledger.saw(|| Seen::Expired { consumer, partition, until, newest: last });
         state.checkpoint = state.checkpoint.max(horizon);
         let readers = state.readers.iter().filter_map(|&id| self.readers[id as usize].as_ref());
         let lost = state.expired.lost(state.delivered, readers.map(Reader::in_hand));

@@ -12,6 +12,7 @@ use crate::engine::{SimDuration, SimTime};
 
 use crate::flow::KeyClass;
 use crate::kinesis::log::{Extent, Log, Part};
+use crate::ledger::Seen;
 use crate::service::{time_to_process, times_as_slow};
 use crate::sink::{Progress, Write, book_given_up};
 
@@ -181,6 +182,7 @@ impl App {
             }
         };
         state.readers.push(id);
+        at.ledger.saw(|| Seen::assigned(self.index, (shard, worker.0)));
         self.choose_cause(shard, now);
         self.note_pause(shard, now);
         self.begin_fetching(id, at);
@@ -198,6 +200,7 @@ impl App {
         }
         let state = self.shards[reader.shard as usize].as_mut().expect("a read shard is known");
         state.readers.retain(|&other| other != id);
+        at.ledger.saw(|| Seen::stopped(self.index, (reader.shard, reader.worker.0)));
         self.expire(reader.shard, at);
         self.choose_cause(reader.shard, at.ctx.now);
         self.note_pause(reader.shard, at.ctx.now);
@@ -216,7 +219,7 @@ impl App {
 
     fn complete_shutdown(&mut self, id: u32, at: &mut AppCtx<'_, '_>) {
         let shard = self.reader(id).shard;
-        self.write_checkpoint(id, at.ctx.now);
+        self.write_checkpoint(id, at);
         self.stop_reader(id, at);
         self.hand_off(ShardIndex(shard), at);
     }
@@ -377,7 +380,7 @@ impl App {
         self.free_thread(worker, at);
         let state = self.shards[shard as usize].as_ref().expect("a read shard is known");
         if now.since(state.checkpointed_at) >= self.config.checkpoint_interval {
-            self.write_checkpoint(id, now);
+            self.write_checkpoint(id, at);
         }
         if self.reader(id).shutdown_requested {
             self.complete_shutdown(id, at);
@@ -443,7 +446,8 @@ impl App {
     }
 
     /// Writes a checkpoint at the reader's position, unless it is fenced off (N-KCL-9).
-    fn write_checkpoint(&mut self, id: u32, now: SimTime) {
+    fn write_checkpoint(&mut self, id: u32, at: &mut AppCtx<'_, '_>) {
+        let now = at.ctx.now;
         let reader = self.readers[id as usize].as_ref().expect("a live reader");
         let (shard, worker, cursor) = (ShardIndex(reader.shard), reader.worker, reader.cursor);
         if !self.coordination.may_checkpoint(shard, worker, now) {
@@ -453,6 +457,7 @@ impl App {
         let state = self.shards[shard.0 as usize].as_mut().expect("a read shard is known");
         state.checkpoint = state.checkpoint.max(cursor);
         state.checkpointed_at = now;
+        at.ledger.saw(|| Seen::committed(self.index, (shard.0, worker.0), cursor));
     }
 
     /// A closed shard that is read to its end: its children can be read (N-KCL-14, N-KCL-15).
@@ -473,7 +478,7 @@ impl App {
             stands && self.coordination.may_checkpoint(ShardIndex(shard), reader.worker, now)
         });
         let Some(id) = done else { return };
-        self.write_checkpoint(id, at.ctx.now);
+        self.write_checkpoint(id, at);
         let state = self.shards[shard as usize].as_mut().expect("just seen");
         state.ended = true;
         state.checkpoint = end;
@@ -519,6 +524,8 @@ impl App {
             let position = reader.cursor;
             reader.cursor += 1;
             let part = log.part(position);
+            let place = (reader.shard, reader.worker.0);
+            at.ledger.saw(|| Seen::processed(self.index, place, position, position + 1));
             if position < state.delivered || part.copy {
                 state.delivered = state.expired.skip(state.delivered.max(position + 1));
                 at.ledger.redeliver(self.index, u64::from(part.count), self.config.sink_idempotent);
@@ -545,6 +552,7 @@ impl App {
             }
             let bytes = u64::from(part.bytes) * left / u64::from(part.count);
             at.ledger.deliver(self.index, left, bytes);
+            at.ledger.saw(|| Seen::delivered(self.index, left, part.offered_at, end));
             self.latency.record(end.since(part.offered_at), records);
             self.counts.lag_max = self.counts.lag_max.max(end.since(extent.appended_at));
             let late = if part.class == KeyClass::UNIQUE {
@@ -567,6 +575,7 @@ impl App {
         }
         reader.cursor_extent = extent_number;
         sums.flush(&mut self.blame);
+        at.ledger.saw(|| Seen::Blamed { consumer: self.index, nanos: self.blame.sum() });
     }
 
     /// A reader that asks for something goes on at the horizon if it is behind it.
