@@ -225,7 +225,7 @@ fn a_reader_at_the_end_of_retention_loses_the_difference_of_the_rates() {
             format!(
                 r#"duration: "{hours}h", {resolution}
                 systems: {{"s": Kinesis(capacity: Provisioned(shards: 1), retention: "24h")}},
-                producers: {{"w": (to: "s", rate: "{}/s", record_size: "{size}KiB")}},
+                producers: {{"w": (to: "s", rate: "{}/s", record_size: "{size}KiB", arrivals: Even)}},
                 consumers: {{"c": Kcl(from: "s", workers: 1, version: "2", retrieval: Polling,
                     service_time: "{service_ms}ms")}}"#,
                 f64::from(rate) / 100.0

@@ -196,10 +196,24 @@ impl Cluster {
             return Some(Refusal::NotEnoughReplicas);
         }
         let producer = self.producer(flow);
-        if producer.config.idempotence && producer.misses_one_before(of.number, head.serial) {
+        let misses_one = producer.misses_one_before(of.number, head.serial)
+            || producer.has_several_in_flight(of.number)
+                && self.misses_one_in_flight(flow, partition, head.serial);
+        if producer.config.idempotence && misses_one {
             return Some(Refusal::OutOfOrder);
         }
         None
+    }
+
+    /// Whether a batch before this one is on its way and not stored: to a broker that no longer
+    /// leads, or refused with the answer on its way back.
+    fn misses_one_in_flight(&self, flow: FlowId, partition: PartitionId, serial: u32) -> bool {
+        let in_flight = self.producer(flow).connections.iter().flat_map(|it| &it.in_flight);
+        let items = in_flight.filter_map(|(id, _)| self.requests.get(*id)).flat_map(|it| &it.items);
+        items.into_iter().any(|item| {
+            let missing = !item.head.stored && !item.expired;
+            item.partition == partition && item.head.serial < serial && missing
+        })
     }
 
     /// What only its leader needs to commit is visible with the append.

@@ -462,6 +462,11 @@ impl Producer {
         heads.any(|head| head.failures > 0 && !head.stored)
     }
 
+    /// Whether more than one batch of a partition is on its way.
+    pub(crate) fn has_several_in_flight(&self, number: u32) -> bool {
+        self.queues.get(number as usize).is_some_and(|queue| queue.in_flight > 1)
+    }
+
     /// The metadata says who leads which partition.
     pub(crate) fn learn(
         &mut self,

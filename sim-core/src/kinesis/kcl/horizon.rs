@@ -109,13 +109,28 @@ impl App {
         let Some(state) = self.shards[shard as usize].as_mut() else { return };
         let log = &at.stream.shards[shard as usize].log;
         let horizon = state.expired.horizon(log, at.stream.config.retention, now);
-        if horizon <= state.delivered {
+        if horizon == 0 {
             return;
         }
-        let last = log.extent(log.extent_of(horizon - 1)).map(|extent| extent.appended_at);
-        let (consumer, partition, until) = (self.index, shard, horizon);
-        at.ledger.saw(|| Seen::Expired { consumer, partition, until, newest: last });
         state.checkpoint = state.checkpoint.max(horizon);
+        if horizon > state.delivered {
+            let last = log.extent(log.extent_of(horizon - 1)).map(|extent| extent.appended_at);
+            let (consumer, partition, until) = (self.index, shard, horizon);
+            at.ledger.saw(|| Seen::Expired { consumer, partition, until, newest: last });
+            self.lose(shard, at);
+        }
+        // Whoever reads again what was processed before is overtaken likewise.
+        for id in self.shards[shard as usize].as_ref().map_or(Vec::new(), |it| it.readers.clone()) {
+            self.leap(id, horizon);
+        }
+        self.check_end(shard, at);
+    }
+
+    /// What nobody has in hand below the horizon is lost.
+    fn lose(&mut self, shard: u32, at: &mut AppCtx<'_, '_>) {
+        let now = at.ctx.now;
+        let Some(state) = self.shards[shard as usize].as_mut() else { return };
+        let log = &at.stream.shards[shard as usize].log;
         let readers = state.readers.iter().filter_map(|&id| self.readers[id as usize].as_ref());
         let lost = state.expired.lost(state.delivered, readers.map(Reader::in_hand));
         let records = lost
@@ -134,10 +149,6 @@ impl App {
         self.unread -= records;
         at.ledger.expire(self.index, records);
         self.tell_expired(shard, records, at);
-        for id in self.shards[shard as usize].as_ref().map_or(Vec::new(), |it| it.readers.clone()) {
-            self.leap(id, horizon);
-        }
-        self.check_end(shard, at);
     }
 
     /// Says that records were lost, once a minute for each shard.

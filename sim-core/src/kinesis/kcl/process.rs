@@ -8,11 +8,12 @@ use std::collections::VecDeque;
 
 use crate::blame::{BlameBook, CAUSES, Cause, Clocks, Detour};
 use crate::engine::dist::binomial;
-use crate::engine::{SimDuration, SimTime};
+use crate::engine::{RngStream, SimDuration, SimTime};
 
 use crate::flow::KeyClass;
 use crate::kinesis::log::{Extent, Log, Part};
 use crate::ledger::Seen;
+use crate::order::{KeyOrder, RestOrder};
 use crate::service::{time_to_process, times_as_slow};
 use crate::sink::{Progress, Write, book_given_up};
 
@@ -58,28 +59,23 @@ pub(super) struct Reader {
     ends: VecDeque<End>,
     /// The part in hand on its way into the sink, and since when.
     write: Option<(Write, SimTime)>,
+    sunk: Sunk,
     waits_for_thread: bool,
     shutdown_requested: bool,
     frozen: bool,
 }
 
-/// The end of a part's processing.
-#[derive(Clone, Copy, Debug)]
-struct End {
-    /// When; `SimTime::MAX` while a sink has not answered.
-    at: SimTime,
-    /// Time to process it.
-    service: SimDuration,
-    /// Time that the sink took.
-    sink: SimDuration,
-    /// Records that the sink did not take in the end.
-    given_up: u64,
-}
+/// The end of a part's processing, and its processing time; `SimTime::MAX` while a sink has not
+/// answered.
+type End = (SimTime, SimDuration);
 
-impl End {
-    fn after(service: SimDuration, at: SimTime) -> Self {
-        Self { at, service, sink: SimDuration::ZERO, given_up: 0 }
-    }
+/// What a sink made of the part that it took last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sunk {
+    /// Time that it took.
+    time: SimDuration,
+    /// Records that it did not take in the end.
+    given_up: u64,
 }
 
 /// What one call or push brought.
@@ -167,6 +163,7 @@ impl App {
             busy_cause: Cause::Capacity,
             ends: VecDeque::new(),
             write: None,
+            sunk: Sunk::default(),
             waits_for_thread: false,
             shutdown_requested: false,
             frozen: false,
@@ -311,7 +308,7 @@ impl App {
             let service = self.service_of(worker, count);
             done += service;
             let known = if self.config.sink.is_some() { SimTime::MAX } else { done };
-            ends.push_back(End::after(service, known));
+            ends.push_back((known, service));
             if self.config.sink.is_some() {
                 break;
             }
@@ -345,12 +342,12 @@ impl App {
         }
         let (shard, worker, cursor) = (reader.shard, reader.worker, reader.cursor);
         let mut ends = reader.ends.clone();
-        let mut done = ends[0].at;
+        let mut done = ends[0].0;
         for (position, entry) in (cursor + 1..).zip(ends.iter_mut().skip(1)) {
             let count = at.stream.shards[shard as usize].log.part(position).count;
             let service = self.service_of(worker, count);
             done += service;
-            *entry = End::after(service, done);
+            *entry = (done, service);
         }
         let plan = self.next_generation;
         self.next_generation += 1;
@@ -410,8 +407,9 @@ impl App {
                 return true;
             }
             Progress::Over(given_up) => {
-                let end = self.reader_mut(id).ends.front_mut().expect("a part in hand");
-                (end.at, end.sink, end.given_up) = (now, now.since(since), given_up);
+                let reader = self.reader_mut(id);
+                reader.ends.front_mut().expect("a part in hand").0 = now;
+                reader.sunk = Sunk { time: now.since(since), given_up };
             }
         }
         self.settle(id, at);
@@ -422,7 +420,7 @@ impl App {
         }
         let count = at.stream.shards[shard as usize].log.part(next).count;
         let service = self.service_of(worker, count);
-        self.reader_mut(id).ends.push_back(End::after(service, SimTime::MAX));
+        self.reader_mut(id).ends.push_back((SimTime::MAX, service));
         at.ctx.at(now + service, Event::Processed(id, plan));
         true
     }
@@ -509,7 +507,7 @@ impl App {
         let Some(reader) = self.readers[id as usize].as_mut() else {
             return;
         };
-        if reader.ends.front().is_none_or(|end| end.at > now) {
+        if reader.ends.front().is_none_or(|(end, _)| *end > now) {
             return;
         }
         let shard = reader.shard as usize;
@@ -518,9 +516,8 @@ impl App {
         let mut extent_number = reader.cursor_extent.max(log.start_extent());
         let mut summed = None;
         let mut sums = Sums::new();
-        while let Some(&done) = reader.ends.front().filter(|end| end.at <= now) {
+        while let Some(&(end, service)) = reader.ends.front().filter(|(end, _)| *end <= now) {
             reader.ends.pop_front();
-            let end = done.at;
             let position = reader.cursor;
             reader.cursor += 1;
             let part = log.part(position);
@@ -544,8 +541,8 @@ impl App {
             state.delivered = state.expired.skip(position + 1);
             state.unread -= u64::from(part.count);
             self.unread -= u64::from(part.count);
-            let (using, of) = (self.config.sink.as_ref(), (done.given_up, u64::from(part.count)));
-            let left = book_given_up(at.ledger, self.index, using, of);
+            let of = (reader.sunk.given_up, u64::from(part.count));
+            let left = book_given_up(at.ledger, self.index, self.config.sink.as_ref(), of);
             let records = u32::try_from(left).expect("of a part's records");
             if records == 0 {
                 continue;
@@ -555,22 +552,12 @@ impl App {
             at.ledger.saw(|| Seen::delivered(self.index, left, part.offered_at, end));
             self.latency.record(end.since(part.offered_at), records);
             self.counts.lag_max = self.counts.lag_max.max(end.since(extent.appended_at));
-            let late = if part.class == KeyClass::UNIQUE {
-                0
-            } else if part.class.is_one_key() {
-                self.keys.deliver(&part.run())
-            } else {
-                match state.rest.deliver(&part.run()) {
-                    0 => 0,
-                    ahead => {
-                        let chance = (at.overtaking)(part.flow, reader.shard, ahead);
-                        binomial(&mut self.luck, u64::from(part.count), chance)
-                    }
-                }
-            };
+            let orders = (&mut self.keys, &mut state.rest, &mut self.luck);
+            let late = late(part, orders, |ahead| (at.overtaking)(part.flow, reader.shard, ahead));
             at.ledger.consumers[self.index].reordered += late;
             let detour = if part.detoured { log.detour(position) } else { Detour::default() };
-            let parts = Parts::of((part, records), extent, detour, (reader.began_at, done));
+            let times = (reader.began_at, end, service, reader.sunk.time);
+            let parts = Parts::of((part, records), extent, detour, times);
             sums.add(&parts, &mut self.blame);
         }
         reader.cursor_extent = extent_number;
@@ -593,7 +580,7 @@ impl App {
     pub(super) fn finished(&self, state: &ShardState, log: &Log, now: SimTime) -> (u64, u64) {
         let (mut delivered, mut records) = (state.delivered, 0);
         for reader in state.readers.iter().filter_map(|&id| self.readers[id as usize].as_ref()) {
-            let done = reader.ends.iter().take_while(|end| end.at <= now);
+            let done = reader.ends.iter().take_while(|(end, _)| *end <= now);
             for (position, _) in (reader.cursor..).zip(done) {
                 if position >= delivered {
                     let part = log.part(position);
@@ -641,6 +628,24 @@ impl App {
             Cause::PollGap
         };
         state.clock.set(now, cause);
+    }
+}
+
+/// How many records of a part come after a later one of their key (D-10).
+fn late(
+    part: &Part,
+    (keys, rest, luck): (&mut KeyOrder, &mut RestOrder, &mut RngStream),
+    chance_of_overtaking: impl Fn(u64) -> f64,
+) -> u64 {
+    if part.class == KeyClass::UNIQUE {
+        return 0;
+    }
+    if part.class.is_one_key() {
+        return keys.deliver(&part.run());
+    }
+    match rest.deliver(&part.run()) {
+        0 => 0,
+        ahead => binomial(luck, u64::from(part.count), chance_of_overtaking(ahead)),
     }
 }
 
@@ -707,9 +712,8 @@ impl Parts {
         (part, records): (&Part, u32),
         extent: &Extent,
         detour: Detour,
-        (began_at, done): (SimTime, End),
+        (began_at, end, service, sink): (SimTime, SimTime, SimDuration, SimDuration),
     ) -> Self {
-        let (end, service, sink) = (done.at, done.service, done.sink);
         let in_client = extent.sent_at.since(part.offered_at).0;
         Self {
             records,
