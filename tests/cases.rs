@@ -6,7 +6,7 @@ use sim_core::result::RunResult;
 use crate::bench::count;
 
 /// Every run of a scenario, by name.
-fn play(text: &str) -> Vec<RunResult> {
+pub(crate) fn play(text: &str) -> Vec<RunResult> {
     let none = |name: &str| Err(format!("{name}: stands alone"));
     let loaded = scenarios::load("case.ron", text, &[], &none)
         .unwrap_or_else(|problems| panic!("{}", problems.render(false)));

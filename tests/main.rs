@@ -16,6 +16,7 @@ mod kafka_bench;
 mod luck;
 mod observer;
 mod outages;
+mod outset;
 mod page_cache;
 mod published;
 mod published_kafka;

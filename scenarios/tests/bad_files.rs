@@ -479,3 +479,43 @@ fn what_is_only_odd_is_a_warning() {
         assert_eq!(problems.list[0].message, message, "{problems}");
     }
 }
+
+#[test]
+fn leases_are_of_shards_that_are_there_each_once_and_held_by_workers_that_are_there() {
+    for row in [
+        row(
+            "workers: 5",
+            "workers: 5, leases: [[0, ⟦10⟧]]",
+            "there is no shard 10: there are 10, from 0",
+        ),
+        row(
+            "workers: 5",
+            "workers: 5, leases: [[0], [1, ⟦0⟧]]",
+            "the lease of shard 0 is given twice",
+        ),
+        advised(
+            row(
+                "workers: 5",
+                "workers: 2, leases: [[0], [1], ⟦[2]⟧]",
+                "there is no worker 2: there are 2, from 0",
+            ),
+            "set `workers: 3`",
+        ),
+        row(
+            "workers: 5",
+            "workers: 5, config: {\"maxLeasesForWorker\": 2}, leases: [⟦[0, 1, 2]⟧]",
+            "3 leases are more than maxLeasesForWorker",
+        ),
+        advised(
+            row(
+                "workers: 5",
+                "workers: 5, begins: \"5m\", ⟦leases⟧: [[0]]",
+                "nobody holds a lease before the workers start",
+            ),
+            "leave `leases` or `begins` out",
+        ),
+        row("workers: 5", "workers: 5, begins: ⟦\"31m\"⟧", "31m is out of range: 0s to 30m"),
+    ] {
+        prove(&row);
+    }
+}

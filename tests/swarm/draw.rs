@@ -377,6 +377,9 @@ impl Luck {
             parents_first: self.chance(80),
             renews_iterators: calm || self.chance(80),
             sink_idempotent: self.chance(50),
+            outset: Outset::default(),
+            initial_position: InitialPosition::Latest,
+            leases: Vec::new(),
         }
     }
 

@@ -24,6 +24,7 @@ impl Checker<'_> {
         let (ServiceTime::Fixed(time) | ServiceTime::Exponential(time)) = group.service_time;
         self.range(path.name("service_time"), time, Dur(0), Dur::secs(3_600));
         self.range(path.name("start_time"), group.start_time, Dur(0), Dur::secs(3_600));
+        self.begins(path, group.begins);
         if let Some(streams) = &group.streams {
             let (bytes, rate) = (streams.state_per_partition, streams.restore_rate);
             self.state(&path.name("streams"), bytes, rate);

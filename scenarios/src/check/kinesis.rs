@@ -87,7 +87,52 @@ impl Checker<'_> {
             let message = format!("KCL 3.x raises this to \"{LEAST_IDLE_TIME_V3}\" (N-KCL-3)");
             self.warning(config_path.name("idleTimeBetweenReadsInMillis"), message);
         }
+        self.begins(path, kcl.begins);
         self.lease_room(path, kcl);
+    }
+
+    /// A consumer that begins later.
+    pub(super) fn begins(&mut self, path: &Path, begins: Option<Dur>) {
+        if let Some(begins) = begins {
+            self.range(path.name("begins"), begins, Dur(0), self.scenario.duration);
+        }
+    }
+
+    /// Leases that are placed by hand.
+    fn leases(&mut self, path: &Path, kcl: &Kcl, shards: u32) {
+        if kcl.leases.is_empty() {
+            return;
+        }
+        let of_leases = path.name("leases");
+        if kcl.begins.is_some() {
+            let message = "nobody holds a lease before the workers start".to_owned();
+            self.error(of_leases, message).help = Some("leave `leases` or `begins` out".to_owned());
+            return;
+        }
+        let workers = usize::try_from(kcl.workers).unwrap_or(usize::MAX);
+        let most = KCL.value(&kcl.config, "maxLeasesForWorker");
+        let mut taken = std::collections::BTreeSet::new();
+        for (worker, list) in kcl.leases.iter().enumerate() {
+            let path = of_leases.index(worker);
+            if worker >= workers {
+                let message = format!("there is no worker {worker}: there are {workers}, from 0");
+                self.error(path, message).help = Some(format!("set `workers: {}`", worker + 1));
+                return;
+            }
+            if list.len() as u64 > most {
+                let message = format!("{} leases are more than maxLeasesForWorker", list.len());
+                self.error(path.clone(), message);
+            }
+            for (place, shard) in list.iter().enumerate() {
+                let path = path.index(place);
+                if *shard >= shards {
+                    let message = format!("there is no shard {shard}: there are {shards}, from 0");
+                    self.error(path, message);
+                } else if !taken.insert(*shard) {
+                    self.error(path, format!("the lease of shard {shard} is given twice"));
+                }
+            }
+        }
     }
 
     fn lease_room(&mut self, path: &Path, kcl: &Kcl) {
@@ -99,6 +144,7 @@ impl Checker<'_> {
             Capacity::Provisioned { shards } => *shards,
             Capacity::OnDemand(on_demand) => shards_on_demand(on_demand),
         };
+        self.leases(path, kcl, shards);
         let each = KCL.value(&kcl.config, "maxLeasesForWorker");
         let room = each.saturating_mul(u64::from(kcl.workers));
         if room < u64::from(shards) {

@@ -114,6 +114,13 @@ pub(super) fn application(scenario: &Scenario, name: &str, kcl: &Kcl) -> sim::Kc
         parents_first: true,
         renews_iterators: true,
         sink_idempotent: super::is_idempotent(scenario, kcl.sink.as_deref()),
+        outset: sim::Outset { begins: kcl.begins.map(super::instant) },
+        initial_position: if flag("initialPositionInStreamExtended") {
+            sim::InitialPosition::TrimHorizon
+        } else {
+            sim::InitialPosition::Latest
+        },
+        leases: kcl.leases.clone(),
     }
 }
 

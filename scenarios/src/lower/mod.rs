@@ -6,7 +6,7 @@ mod kinesis;
 mod timeline;
 
 use sim_core::config as sim;
-use sim_core::engine::SimDuration;
+use sim_core::engine::{SimDuration, SimTime};
 
 use crate::effective::{client, topic_names, topic_of};
 use crate::rates::{Profiles, profile, records_within};
@@ -88,6 +88,11 @@ fn service(time: ServiceTime) -> sim::ServiceTime {
         ServiceTime::Fixed(time) => sim::ServiceTime::Fixed(time.sim()),
         ServiceTime::Exponential(mean) => sim::ServiceTime::Exponential(mean.sim()),
     }
+}
+
+/// An instant of the run.
+fn instant(at: Dur) -> SimTime {
+    SimTime(at.0)
 }
 
 fn is_idempotent(scenario: &Scenario, sink: Option<&str>) -> bool {

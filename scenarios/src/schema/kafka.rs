@@ -213,6 +213,9 @@ pub struct KafkaGroup {
     /// From the start of a process until its first poll; an assumption.
     #[serde(default = "defaults::member_start_time")]
     pub start_time: Dur,
+    /// When its members start, with nothing committed; at work from the start if left out.
+    #[serde(default)]
+    pub begins: Option<Dur>,
     /// The members run Kafka Streams with local state.
     #[serde(default)]
     pub streams: Option<Streams>,

@@ -171,6 +171,12 @@ pub struct Kcl {
     /// Least time between checkpoints of a shard; 0 s checkpoints after each processRecords.
     #[serde(default)]
     pub checkpoint_interval: Dur,
+    /// When its workers start, with an empty lease table; at work from the start if left out.
+    #[serde(default)]
+    pub begins: Option<Dur>,
+    /// Shards by worker whose leases it holds at the start; dealt in turn if left out.
+    #[serde(default)]
+    pub leases: Vec<Vec<u32>>,
     /// Under the library's own names (N-KCL-2).
     #[serde(default)]
     pub config: Named<ConfigValue>,

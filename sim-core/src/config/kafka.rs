@@ -4,7 +4,7 @@
 
 use crate::engine::SimDuration;
 
-use super::ServiceTime;
+use super::{Outset, ServiceTime};
 
 /// Most brokers of a cluster: sets of them are bits.
 pub const MOST_BROKERS: usize = 128;
@@ -347,6 +347,8 @@ pub struct GroupConfig {
     pub start_time: SimDuration,
     /// Local state per partition, as Kafka Streams keeps it; `None`: stateless.
     pub state: Option<StateConfig>,
+    /// How it stands when the run begins.
+    pub outset: Outset,
 }
 
 /// Which group protocol.

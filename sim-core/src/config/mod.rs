@@ -305,6 +305,29 @@ pub struct KclConfig {
     pub renews_iterators: bool,
     /// Whether applying a record twice at the sink does harm.
     pub sink_idempotent: bool,
+    /// How it stands when the run begins.
+    pub outset: Outset,
+    /// `initialPositionInStreamExtended`: where it begins without a checkpoint.
+    pub initial_position: InitialPosition,
+    /// Leases by worker when the run begins; empty: dealt in turn, as a balanced fleet holds them.
+    pub leases: Vec<Vec<u32>>,
+}
+
+/// How a consumer stands when the run begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outset {
+    /// When its processes start, with nothing committed; `None`: they have run for long.
+    pub begins: Option<SimTime>,
+}
+
+/// Where an application begins to read a shard that it has no checkpoint of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InitialPosition {
+    /// `LATEST`: behind what is there.
+    #[default]
+    Latest,
+    /// `TRIM_HORIZON`: at the oldest record that retention has left.
+    TrimHorizon,
 }
 
 /// Lease management generations.

@@ -264,6 +264,13 @@ impl Log {
         found.map_or(SimTime::ZERO, |(at, _)| *at)
     }
 
+    /// Records from `offset` on, without second copies; from there on all is kept.
+    pub(crate) fn fresh_from(&self, offset: u64) -> u64 {
+        let first = self.entries.partition_point(|entry| entry.end() <= offset);
+        let fresh = self.entries.range(first..).filter(|entry| !entry.copy);
+        fresh.map(|entry| entry.end() - entry.base.max(offset)).sum()
+    }
+
     /// Raises the high watermark over every entry that was appended up to `stamp` and ends by
     /// `bound`.
     pub(crate) fn commit(&mut self, stamp: u64, bound: u64, now: SimTime) {

@@ -100,6 +100,8 @@ pub enum Event {
     PollOverdue(u16, MemberId, u32),
     /// A partition's state is restored: (group, reader, generation).
     Restored(u16, u32, u32),
+    /// A group begins.
+    Begin(u16),
     /// A member process has started: (group, member, generation of the slot).
     Started(u16, MemberId, u32),
 }
@@ -244,7 +246,8 @@ impl Cluster {
         let coordination = Group::new(config, settings, version, counts, rtt, rngs);
         let mut consumers =
             Consumers::new(config, ledger_index, coordination, self.brokers.len(), rngs);
-        for &topic in &config.topics {
+        let begun = if consumers.waits { &[] } else { config.topics.as_slice() };
+        for &topic in begun {
             self.groups_of[topic].push(place);
             self.readers_of[topic].push(ledger_index);
             for &partition in &self.metadata.topics[topic] {
@@ -309,6 +312,12 @@ impl Cluster {
             at.ctx.after(first, Event::MetadataAge(number));
         }
         for group in 0..self.groups.len() {
+            if let Some(begins) = self.groups[group].config.outset.begins {
+                let number = u16::try_from(group).expect("few groups");
+                at.ctx.at(begins, Event::Begin(number));
+                self.begin_rounds(group, rngs, at);
+                continue;
+            }
             self.with_group(group, at, |it, ctx, changes| it.start(true, ctx, changes));
             self.begin_rounds(group, rngs, at);
             self.groups[group].counts.rebalances = 0;
@@ -356,6 +365,7 @@ impl Cluster {
             Event::Restored(group, reader, generation) => {
                 self.on_restored(usize::from(group), reader, generation, at);
             }
+            Event::Begin(group) => self.begin_group(usize::from(group), at),
             Event::Started(group, member, start) => {
                 self.on_started(usize::from(group), member, start, at);
             }

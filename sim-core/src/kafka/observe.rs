@@ -273,6 +273,9 @@ impl Cluster {
                     needed = needed.min(self.end_on(id, replica));
                 }
             }
+            if self.groups.iter().any(|it| it.waits_for_all(topic)) {
+                needed = needed.min(self.partitions[number].log.start());
+            }
             let of = &mut self.partitions[number];
             of.log.drop_before(needed);
             if let Some(first) = of.log.entry(of.log.start_index()) {
@@ -386,14 +389,7 @@ impl Cluster {
         let mut unread = 0;
         for (number, share) in self.groups[group].shares.iter().enumerate() {
             let Some(share) = share else { continue };
-            let log = &self.partitions[number].log;
-            let mut index = log.index_of(share.delivered);
-            while let Some(entry) = log.entry(index) {
-                if !entry.copy {
-                    unread += entry.end() - entry.base.max(share.delivered);
-                }
-                index += 1;
-            }
+            unread += self.partitions[number].log.fresh_from(share.delivered);
         }
         unread
     }

@@ -16,6 +16,7 @@
 //! once. A commit fails while the group's offsets partition cannot be written; its records are read
 //! again if the owner changes then.
 
+mod begin;
 mod fetch;
 mod fleet;
 mod place;
@@ -49,6 +50,8 @@ pub(crate) struct Consumers {
     /// Index in the ledger.
     pub(crate) index: usize,
     pub(crate) coordination: Group,
+    /// It has not begun: there are no members, and nothing is committed.
+    pub(crate) waits: bool,
     /// By partition of the cluster; `None` for those of other topics.
     pub(crate) shares: Vec<Option<Share>>,
     pub(crate) members: Vec<Member>,
@@ -188,6 +191,7 @@ impl Consumers {
         let mut consumers = Self {
             index,
             coordination,
+            waits: config.outset.begins.is_some(),
             shares: Vec::new(),
             members: Vec::new(),
             readers: Vec::new(),
@@ -218,7 +222,7 @@ impl Consumers {
         let zones = &self.config.zones;
         let zone = zones.get(number as usize % zones.len().max(1)).copied();
         self.members.push(Member {
-            running: true,
+            running: !self.waits,
             frozen: false,
             zone,
             buffer: VecDeque::new(),
@@ -792,7 +796,7 @@ impl Consumers {
 
     /// Whether the group is at rest.
     pub(crate) fn is_stable(&self) -> bool {
-        self.coordination.state() == GroupState::Stable
+        self.waits || self.coordination.state() == GroupState::Stable
     }
 
     /// Whether somebody reads a partition.

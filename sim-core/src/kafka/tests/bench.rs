@@ -8,9 +8,9 @@
 //! whose fetch waits has the records at 22.
 
 use super::super::*;
-use crate::config::ServiceTime;
 use crate::config::WorldConfig;
 use crate::config::kafka::*;
+use crate::config::{Outset, ServiceTime};
 use crate::engine::EventQueue;
 use crate::flow::KeyClass;
 
@@ -169,6 +169,7 @@ fn group(name: &str, members: u32) -> GroupConfig {
         leaves_on_close: true,
         start_time: SimDuration::ZERO,
         state: None,
+        outset: Outset::default(),
     }
 }
 

@@ -11,7 +11,9 @@ mod threads;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::config::{Capacity, KclVersion, Retrieval, ServiceTime, StreamConfig};
+use crate::config::{
+    Capacity, InitialPosition, KclVersion, Outset, Retrieval, ServiceTime, StreamConfig,
+};
 use crate::engine::EventQueue;
 use crate::flow::{Batch, KeyClass};
 
@@ -65,6 +67,9 @@ fn config(workers: u32) -> KclConfig {
         parents_first: true,
         renews_iterators: true,
         sink_idempotent: false,
+        outset: Outset::default(),
+        initial_position: InitialPosition::Latest,
+        leases: Vec::new(),
     }
 }
 
