@@ -11,6 +11,7 @@ mod clumps;
 mod docs;
 mod fork;
 mod golden;
+mod history;
 mod kafka;
 mod kafka_bench;
 mod luck;

@@ -519,3 +519,54 @@ fn leases_are_of_shards_that_are_there_each_once_and_held_by_workers_that_are_th
         prove(&row);
     }
 }
+
+#[test]
+fn a_history_is_no_larger_than_what_retention_and_shards_have_left() {
+    let stream = "retention: \"24h\"";
+    for row in [
+        advised(
+            row(
+                stream,
+                "retention: \"24h\", history: (bytes: \"1GiB\", age: ⟦\"25h\"⟧)",
+                "retention \"24h\" has taken what is older",
+            ),
+            "lower `age`, or raise `retention`",
+        ),
+        // Ten shards take 10 MiB a second: 36,000 MiB in an hour are 35.15625 GiB.
+        advised(
+            row(
+                stream,
+                "retention: \"24h\", history: (bytes: ⟦\"36GiB\"⟧, age: \"1h\")",
+                "10 shards take no more than 36000MiB in \"1h\", 1 MiB/s each",
+            ),
+            "lower `bytes`, or raise `age` or the shards",
+        ),
+        row(
+            stream,
+            "retention: \"24h\", history: (bytes: ⟦\"0B\"⟧, age: \"1h\")",
+            "0B is out of range: 1B to 1TiB",
+        ),
+        row(
+            stream,
+            "retention: \"24h\", history: (bytes: \"1GiB\", age: ⟦\"0s\"⟧)",
+            "0s is out of range: 1s to 10000h",
+        ),
+        advised(
+            row(
+                "workers: 5",
+                "workers: 5, lag: ⟦\"1h\"⟧",
+                "nothing is there before the run begins",
+            ),
+            "add a `history`",
+        ),
+    ] {
+        prove(&row);
+    }
+    let with = "retention: \"24h\", history: (bytes: \"1GiB\", age: \"1h\")";
+    let text = replaced(stream, with).replace("workers: 5", "workers: 5, lag: \"61m\"");
+    let problems = problems_of(&text);
+    assert_eq!(problems.list.len(), 1, "{problems}");
+    assert_eq!(problems.list[0].message, "the history reaches back no more than \"1h\"");
+    let within = replaced(stream, with).replace("workers: 5", "workers: 5, lag: \"1h\"");
+    assert!(problems_of(&within).list.is_empty());
+}

@@ -202,6 +202,7 @@ impl Luck {
             push_latency: millis(self.of(&[0, 60, 60, 500])),
             reshard_time: millis(self.of(&[0, 500, 5_000, 30_000])),
             reshard_serially: self.chance(50) && !calm,
+            history: None,
         }
     }
 

@@ -2,7 +2,6 @@
 //!
 //! Everything that follows from something else is worked out in `effective.rs`.
 
-use sim_core::config::Outset;
 use sim_core::config::kafka as sim;
 use sim_core::engine::SimDuration;
 
@@ -225,7 +224,7 @@ pub(super) fn group(scenario: &Scenario, name: &str, group: &KafkaGroup) -> sim:
             .as_ref()
             .map(|it| state(group, it, version))
             .or_else(|| group.state.as_ref().map(local_state)),
-        outset: Outset { begins: group.begins.map(super::instant) },
+        outset: super::outset(group.begins, None),
     }
 }
 

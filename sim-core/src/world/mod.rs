@@ -191,8 +191,7 @@ impl World {
             readers: (0..streams.len())
                 .map(|stream| {
                     let of_stream = config.consumers.iter().enumerate();
-                    let reads =
-                        |app: &KclConfig| app.stream == stream && app.outset.begins.is_none();
+                    let reads = |app: &KclConfig| app.stream == stream && app.outset.has_position();
                     of_stream.filter(|(_, app)| reads(app)).map(|(i, _)| i).collect()
                 })
                 .collect(),
@@ -373,8 +372,9 @@ impl World {
     fn on_begin(&mut self, index: usize, now: SimTime) {
         let config = &self.config.consumers[index];
         let (stream, subject) = (config.stream, format!("consumers.{}", config.name));
-        self.readers[stream].push(index);
-        self.readers[stream].sort_unstable();
+        if let Err(place) = self.readers[stream].binary_search(&index) {
+            self.readers[stream].insert(place, index);
+        }
         self.note(now, "consumer_began", subject, String::new());
         self.with_app(index, now, kcl::App::begin);
     }

@@ -1,4 +1,4 @@
-//! An application that begins during the run: its workers start with nothing checkpointed.
+//! Where an application stands when the run begins, and how it begins during the run.
 //!
 //! | Mechanism                                                             | Fact     |
 //! |-----------------------------------------------------------------------|----------|
@@ -6,13 +6,18 @@
 //! | TRIM_HORIZON: leases of the oldest shards, at what retention has left   | N-KCL-24 |
 //! | nobody holds a lease: whoever scans first takes them                    | N-KCL-7  |
 //!
+//! An application that has run for long, or has only been away, has checkpoints: so long before the
+//! start of the run, in what its stream held by then.
+//!
 //! What was stored before its first position is not the application's: neither unread nor lost.
 //!
 //! Simplification: LATEST is where the stream ends when the workers start. Really each shard's
 //! iterator says it, some seconds later, when its first reader asks: who counts the records of
-//! these seconds could tell.
+//! these seconds could tell. Leases of an application that was away have no owner, where really they
+//! keep the name of one that is long gone, and are free after the failover time.
 
 use crate::config::InitialPosition;
+use crate::engine::SimDuration;
 
 use super::{App, AppCtx, ShardIndex, ShardState};
 
@@ -20,51 +25,74 @@ impl App {
     /// Whether it has yet to begin and will then read what is stored now.
     #[must_use]
     pub fn waits_for_all(&self) -> bool {
-        self.waits && self.config.initial_position == InitialPosition::TrimHorizon
+        let all = self.config.initial_position == InitialPosition::TrimHorizon;
+        self.waits && all && !self.config.outset.has_position()
+    }
+
+    /// What it has not read of what was there before the run.
+    pub(super) fn take_position(&mut self, at: &mut AppCtx<'_, '_>) {
+        let lag = self.config.outset.lag.unwrap_or(SimDuration::ZERO);
+        for (state, source) in self.shards.iter_mut().zip(&at.stream.shards) {
+            let Some(state) = state else { continue };
+            let first = source.log.position_before_start(lag);
+            state.begin_at(first, source.log.fresh_between(first, source.log.end()));
+            self.unread += state.unread;
+        }
+        at.ledger.begin(self.index, self.unread);
+        self.counts.lag_records_max = self.unread;
     }
 
     /// Its workers start.
     pub fn begin(&mut self, at: &mut AppCtx<'_, '_>) {
         let now = at.ctx.now;
         self.waits = false;
-        let all = 0..u32::try_from(at.stream.shards.len()).expect("fewer than 2^32 shards");
-        let known: Vec<u32> = match self.config.initial_position {
-            InitialPosition::Latest => at.stream.open.clone(),
-            InitialPosition::TrimHorizon => all.clone().collect(),
+        let leases = if self.config.outset.has_position() {
+            self.coordination.open_leases().to_vec()
+        } else {
+            self.take_first_position(at)
         };
+        self.workers.iter_mut().for_each(|worker| worker.running = true);
+        let workers = self.slots();
+        self.with_leases(at, |it, ctx, changes| it.begin(workers, &leases, ctx, changes));
+        for shard in leases {
+            self.note_pause(shard.0, now);
+        }
+    }
+
+    /// Where it reads from without a checkpoint; returns the shards that get a lease.
+    fn take_first_position(&mut self, at: &mut AppCtx<'_, '_>) -> Vec<ShardIndex> {
+        let now = at.ctx.now;
+        let all = 0..u32::try_from(at.stream.shards.len()).expect("fewer than 2^32 shards");
+        let latest = self.config.initial_position == InitialPosition::Latest;
+        let known: Vec<u32> = if latest { at.stream.open.clone() } else { all.clone().collect() };
         self.shards = all.map(|_| None).collect();
         for &shard in &known {
             let log = &at.stream.shards[shard as usize].log;
             let mut state = ShardState::new(now);
-            let first = match self.config.initial_position {
-                InitialPosition::Latest => log.end(),
-                InitialPosition::TrimHorizon => {
-                    let retention = at.stream.config.retention;
-                    state.expired.horizon(log, retention, now).max(log.start())
-                }
+            let first = if latest {
+                log.end()
+            } else {
+                state.expired.horizon(log, at.stream.config.retention, now).max(log.start())
             };
-            let parts = (first..log.end()).map(|position| log.part(position));
-            state.unread =
-                parts.filter(|part| !part.copy).map(|part| u64::from(part.count)).sum::<u64>();
-            (state.delivered, state.checkpoint) = (first, first);
+            state.begin_at(first, log.fresh_between(first, log.end()));
             self.unread += state.unread;
-            at.ledger.begin(self.index, state.unread);
             self.shards[shard as usize] = Some(state);
         }
-        self.counts.lag_records_max = self.counts.lag_records_max.max(self.unread);
-        self.workers.iter_mut().for_each(|worker| worker.running = true);
-        let workers = self.slots();
+        at.ledger.begin(self.index, self.unread);
+        self.counts.lag_records_max = self.unread;
         // A child waits until whoever ends its parents makes its lease.
         let waits = |shard: &&u32| {
             let parents = at.stream.shards[**shard as usize].parents;
             let any_known = parents.iter().flatten().any(|it| known.contains(it));
             self.config.parents_first && any_known
         };
-        let leases: Vec<ShardIndex> =
-            known.iter().filter(|it| !waits(it)).map(|&it| ShardIndex(it)).collect();
-        self.with_leases(at, |it, ctx, changes| it.begin(workers, &leases, ctx, changes));
-        for &shard in &known {
-            self.note_pause(shard, now);
-        }
+        known.iter().filter(|it| !waits(it)).map(|&it| ShardIndex(it)).collect()
+    }
+}
+
+impl ShardState {
+    /// It begins at a position, with so many records from there on.
+    fn begin_at(&mut self, position: u64, unread: u64) {
+        (self.delivered, self.checkpoint, self.unread) = (position, position, unread);
     }
 }

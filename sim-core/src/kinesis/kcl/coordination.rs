@@ -200,6 +200,12 @@ impl Coordination {
         }
     }
 
+    /// Shards whose lease is not at SHARD_END, in order.
+    #[must_use]
+    pub fn open_leases(&self) -> &[ShardIndex] {
+        &self.open
+    }
+
     /// Reacts to an event. A paused worker's events wait for its end of pause; a dead one's are
     /// void.
     pub fn handle(&mut self, event: Event, ctx: &mut Ctx<'_, Event>, changes: &mut Vec<Change>) {

@@ -200,7 +200,7 @@ impl App {
     #[must_use]
     pub fn new(config: &KclConfig, index: usize, stream: &Stream, rngs: &Rngs) -> Self {
         let waits = config.outset.begins.is_some();
-        let open = stream.open.iter().filter(|_| !waits);
+        let open = stream.open.iter().filter(|_| config.outset.has_position());
         let shards: Vec<ShardIndex> = open.map(|&shard| ShardIndex(shard)).collect();
         let name = &config.name;
         let worker = Worker { running: !waits, ..Worker::new(FULL_SPEED) };
@@ -241,6 +241,7 @@ impl App {
             let first = at.ctx.now + REPORT_PERIOD + SimDuration(luck.below(REPORT_PERIOD.0));
             self.reports.begin(first, Event::Report, &mut at.ctx);
         }
+        self.take_position(at);
         if self.waits {
             return;
         }
@@ -460,7 +461,7 @@ impl App {
             if state.unread > finished
                 && let Some(extent) = log.extent(log.extent_of(delivered))
             {
-                lag.oldest = lag.oldest.max(now.since(extent.appended_at));
+                lag.oldest = lag.oldest.max(extent.age(now));
             }
         }
         lag.unread -= lag.finished;
@@ -524,13 +525,7 @@ impl App {
         let states = self.shards.iter().enumerate();
         states
             .filter_map(|(index, state)| Some((index, state.as_ref()?)))
-            .map(|(index, state)| {
-                let log = &stream.shards[index].log;
-                let kept = (state.delivered.max(log.start())..log.end())
-                    .filter(|position| !state.expired.holds(*position));
-                let parts = kept.map(|position| log.part(position));
-                parts.filter(|part| !part.copy).map(|part| u64::from(part.count)).sum::<u64>()
-            })
+            .map(|(index, state)| state.expired.left(&stream.shards[index].log, state.delivered))
             .sum()
     }
 

@@ -465,13 +465,14 @@ impl App {
                 sums.flush(&mut self.blame);
                 let entered = state.clock.read_entry(extent.appended_at);
                 sums.begin(&reader.clocks_then, &entered, reader.busy_cause);
+                sums.common[Cause::BeforeStart as usize] = extent.before.0;
             }
             state.delivered = state.expired.skip(position + 1);
             state.unread -= u64::from(part.count);
             self.unread -= u64::from(part.count);
             at.ledger.deliver(self.index, u64::from(part.count), u64::from(part.bytes));
-            self.latency.record(end.since(part.offered_at), part.count);
-            self.counts.lag_max = self.counts.lag_max.max(end.since(extent.appended_at));
+            self.latency.record(end.since(part.offered_at) + extent.before, part.count);
+            self.counts.lag_max = self.counts.lag_max.max(extent.age(end));
             let late = if part.class == KeyClass::UNIQUE {
                 0
             } else if part.class.is_one_key() {
@@ -487,7 +488,7 @@ impl App {
             };
             at.ledger.consumers[self.index].reordered += late;
             let detour = if part.detoured { log.detour(position) } else { Detour::default() };
-            let parts = Parts::of(part, extent, detour, (reader.began_at, end, service));
+            let parts = Parts::of(&part, &extent, detour, (reader.began_at, end, service));
             sums.add(&parts, &mut self.blame);
         }
         reader.cursor_extent = extent_number;
@@ -632,7 +633,7 @@ impl Parts {
             detour,
             queued: end.since(began_at).0 - service.0,
             service: service.0,
-            age: end.since(part.offered_at).0,
+            age: (end.since(part.offered_at) + extent.before).0,
         }
     }
 

@@ -42,6 +42,7 @@ fn stream(shards: u32) -> StreamConfig {
         push_latency: SimDuration::ZERO,
         reshard_time: SimDuration::ZERO,
         reshard_serially: true,
+        history: None,
     }
 }
 
