@@ -152,3 +152,146 @@ fn the_history_of_a_shard_that_is_split_is_read_before_its_children() {
         assert_eq!(count(own, none), 0, "{none}");
     }
 }
+
+/// A topic of four partitions that 200 records of 1 KiB a second have been written to for so many hours,
+/// and go on to be; with one group. `config` is the topic's.
+fn topic(age_h: u64, config: &str, duration: &str, group: &str) -> RunResult {
+    let bytes = age_h * 3_600 * 200 * KIB;
+    let history = if age_h == 0 {
+        String::new()
+    } else {
+        format!(r#", history: (bytes: "{bytes}B", age: "{age_h}h")"#)
+    };
+    play(&format!(
+        r#"Scenario(title: "t", duration: "{duration}", resolution: "100ms",
+        systems: {{"s": Kafka(version: "3.9", topics: {{
+            "t": (partitions: 4, replication_factor: 3, config: {{{config}}}{history})}})}},
+        producers: {{"w": (to: "s", rate: "200/s", arrivals: Even, record_size: "1KiB")}},
+        consumers: {{"c": KafkaGroup(from: "s", {group})}})"#
+    ))
+    .remove(0)
+}
+
+/// Two hours behind at 200/s are 1,440,000 records. Two members at 3.333 ms each process 600/s, 400/s
+/// more than come: level after 3,600 s. A minute before, 24,000 are left; a poll of each is in hand.
+#[test]
+fn a_group_two_hours_behind_at_three_times_the_rate_catches_up_in_one() {
+    let group = r#"members: 2, service_time: "3333333ns", lag: "2h""#;
+    for (duration, left) in [("59m", 24_000), ("62m", 0)] {
+        let run = topic(6, "", duration, group);
+        let (own, delivered, unread) = of_consumer(&run);
+        assert!(
+            unread.abs_diff(left) < 1_500,
+            "{unread} are left after {duration}, derived {left}"
+        );
+        let minutes: u64 = duration[..2].parse().unwrap();
+        let stored = 1_440_000 + minutes * 60 * 200;
+        assert!((delivered + unread).abs_diff(stored) < 60, "{delivered} and {unread}");
+        assert_eq!(count(own, "records_lost") + count(own, "records_redelivered"), 0);
+        let lag = metric(own, "lag_seconds_max");
+        assert!((7_199.0..7_210.0).contains(&lag), "{lag} s behind");
+        let before = run.blame["c"]["before_start"];
+        assert!(before <= 7_200.0 && before > 0.0, "{before} s before the start");
+    }
+}
+
+/// A group that was never there reads all of 6 h from the earliest offset, and nothing of it from the
+/// latest one.
+#[test]
+fn a_new_group_reads_the_history_from_the_earliest_offset() {
+    for (reset, before) in [("earliest", 6 * 3_600 * 200), ("latest", 0)] {
+        let group = format!(
+            r#"members: 4, service_time: "10us", begins: "0s", config: {{"auto.offset.reset": "{reset}"}}"#
+        );
+        let run = topic(6, "", "30m", &group);
+        let (own, delivered, unread) = of_consumer(&run);
+        let stored = before + 360_000;
+        assert!((delivered + unread).abs_diff(stored) < 60, "{reset}: {delivered} and {unread}");
+        assert!(unread < 400 && count(own, "records_lost") == 0, "{reset}: {unread} unread");
+        assert_eq!(count(&run.producers["w"], "records_offered"), 360_000);
+    }
+}
+
+/// A segment of 10 minutes (`segment.ms`) goes once its newest record is 12 h old, looked for every five
+/// minutes (K-RET-1): of 12 h, what was written in the first hour less the 10 and 5 minutes is
+/// gone after an hour, in whole segments. At 200/s that is from 45 to 60 minutes: 540,000 to 720,000.
+#[test]
+fn retention_takes_segments_of_the_history_at_the_pace_at_which_they_were_written() {
+    let config = r#""segment.ms": "10m", "retention.ms": "12h""#;
+    let group = r#"members: 4, service_time: "10us", lag: "{}", begins: "1h",
+        config: {"auto.offset.reset": "earliest"}"#;
+    let lost = |age_h: u64| {
+        let run = topic(age_h, config, "80m", &group.replace("{}", &format!("{age_h}h")));
+        let (own, delivered, unread) = of_consumer(&run);
+        let lost = count(own, "records_lost");
+        let stored = age_h * 720_000 + 80 * 60 * 200;
+        assert!((delivered + unread + lost).abs_diff(stored) < 60, "{delivered} {unread} {lost}");
+        lost
+    };
+    let of_all = lost(12);
+    assert!((539_000..=721_000).contains(&of_all), "{of_all} lost");
+    // The negative: of 6 h nothing is as old.
+    assert_eq!(lost(6), 0);
+}
+
+/// Who has read all that is there sees no difference.
+#[test]
+fn a_history_that_is_read_changes_nothing_for_a_group_either() {
+    let group = r#"members: 2, service_time: "1ms""#;
+    let (with, without) = (topic(12, "", "20m", group), topic(0, "", "20m", group));
+    assert_eq!(with.consumers, without.consumers);
+    assert_eq!(with.producers, without.producers);
+}
+
+/// A broker that stops without a word has what is in its active segments to recover, a history's too:
+/// 4 partitions of 1 GiB on one broker at 125 MiB/s take 33 s, where without them it takes none.
+#[test]
+fn a_broker_recovers_the_active_segments_of_the_history() {
+    let run = |history: &str| {
+        let result = play(&format!(
+            r#"Scenario(title: "t", duration: "5m", resolution: "100ms",
+            systems: {{"s": Kafka(version: "3.9", brokers: 1, quorum: KRaft(nodes: 1),
+                config: {{"offsets.topic.replication.factor": 1}},
+                topics: {{"t": (partitions: 4, replication_factor: 1,
+                    config: {{"segment.bytes": 2147483647}}{history})}})}},
+            producers: {{"w": (to: "s", rate: "10/s", arrivals: Even, record_size: "1KiB")}},
+            timeline: [(at: "1m", for: "1s", what: KillBrokers(cluster: "s", brokers: [0]))])"#
+        ))
+        .remove(0);
+        metric(&result.summary, "partition_unavailable_s") / 4.0
+    };
+    let with = run(r#", history: (bytes: "4GiB", age: "6h")"#);
+    let without = run("");
+    let longer = with - without;
+    assert!((longer - 4_096.0 / 125.0).abs() < 2.5, "{longer} s longer, derived 32.8");
+}
+
+/// Of two topics each has its own: an hour of 50/s and 3 h of 200/s; a group that is an hour behind has
+/// 180,000 of one and 720,000 of the other. At resolution 0, exact to the record.
+#[test]
+fn each_topic_has_a_history_of_its_own() {
+    let run = play(&format!(
+        r#"Scenario(title: "t", duration: "10m", resolution: "0s",
+        systems: {{"s": Kafka(version: "3.9", topics: {{
+            "a": (partitions: 2, replication_factor: 3, history: (bytes: "{}B", age: "1h")),
+            "b": (partitions: 4, replication_factor: 3, history: (bytes: "{}B", age: "3h")),
+        }})}},
+        producers: {{
+            "wa": (to: "s", topic: "a", rate: "10/s", arrivals: Even, record_size: "1KiB"),
+            "wb": (to: "s", topic: "b", rate: "10/s", arrivals: Even, record_size: "1KiB"),
+        }},
+        consumers: {{
+            "ca": KafkaGroup(from: "s", topics: ["a"], service_time: "10us", lag: "1h"),
+            "cb": KafkaGroup(from: "s", topics: ["b"], service_time: "10us", lag: "1h"),
+        }})"#,
+        180_000 * KIB,
+        2_160_000 * KIB
+    ))
+    .remove(0);
+    for (name, behind) in [("ca", 180_000), ("cb", 720_000)] {
+        let own = &run.consumers[name];
+        let stored = count(own, "records_delivered") + count(own, "records_unread");
+        assert!(stored.abs_diff(behind + 6_000) < 10, "{name}: {stored}");
+        assert_eq!(count(own, "records_unread") / 100, 0, "{name}");
+    }
+}

@@ -45,6 +45,12 @@ impl Checker<'_> {
                 for (index, zone) in group.zones.iter().enumerate().take(MAX_ZONES) {
                     self.zone(path.name("zones").index(index), zone, &group.from, kafka);
                 }
+                let topics = topics_of(kafka, group);
+                let ages = topics.iter().filter_map(|it| kafka.topics.get(*it));
+                let ages: Vec<Option<Dur>> =
+                    ages.map(|it| it.history.map(|history| history.age)).collect();
+                // What no topic says is none; the shallowest history bounds the lag.
+                self.lag(path, group.lag, ages.into_iter().min().flatten());
                 self.group_topics(path, group, kafka);
                 self.group_config(&path.name("config"), group, kafka);
             }

@@ -55,7 +55,7 @@ pub fn lower(
         duration: scenario.duration.sim(),
         resolution,
         streams: streams.map(|(name, it)| kinesis::stream(scenario, name, it)).collect(),
-        clusters: clusters.map(|(name, it)| kafka::cluster(name, it)).collect(),
+        clusters: clusters.map(|(name, it)| kafka::cluster(scenario, name, it)).collect(),
         producers: producers.map(|(name, it)| producer(scenario, name, it, profiles)).collect(),
         consumers: applications
             .map(|(name, it)| kinesis::application(scenario, name, it))

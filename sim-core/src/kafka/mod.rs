@@ -13,6 +13,7 @@
 //! | `group`                               | who owns which partition                           |
 //! | `consumer`                            | what members fetch, process and commit             |
 //! | `faults`                              | what breaks, what operators do                     |
+//! | `history`                             | what is there when the run begins                  |
 //! | `observe`                             | gauges, counts, audits                             |
 //!
 //! Everything acts on one truth: a partition's log and leader as the brokers that serve it know
@@ -26,6 +27,7 @@ pub mod controller;
 mod detour;
 mod faults;
 pub mod group;
+mod history;
 mod isr;
 mod log;
 pub mod metadata;
@@ -211,12 +213,15 @@ impl Cluster {
             config,
         };
         for (_, state) in cluster.metadata.iter() {
-            let name = &cluster.config.topics[usize::from(state.topic)].name;
+            let topic = &cluster.config.topics[usize::from(state.topic)];
+            let name = &topic.name;
             let fetchers = cluster.config.settings.num_replica_fetchers;
             let fetcher = observe::fetcher_of(name, state.number, fetchers);
-            cluster.partitions.push(Partition::new(state, fetcher));
+            let log = history::log_of(&cluster.config, topic, state.number);
+            cluster.partitions.push(Partition::new(state, fetcher, log));
             cluster.waiters.push(std::collections::VecDeque::new());
         }
+        cluster.warm_caches();
         for group in group_configs {
             let ledger_index = world.consumers.len()
                 + world.groups.iter().position(|it| it.name == group.name).unwrap_or(0);
@@ -246,12 +251,12 @@ impl Cluster {
         let coordination = Group::new(config, settings, version, counts, rtt, rngs);
         let mut consumers =
             Consumers::new(config, ledger_index, coordination, self.brokers.len(), rngs);
-        let begun = if consumers.waits { &[] } else { config.topics.as_slice() };
+        let begun = if config.outset.has_position() { config.topics.as_slice() } else { &[] };
         for &topic in begun {
             self.groups_of[topic].push(place);
             self.readers_of[topic].push(ledger_index);
             for &partition in &self.metadata.topics[topic] {
-                consumers.add_share(partition, 0);
+                consumers.take_position(partition, &self.partitions[partition.index()].log);
             }
         }
         self.groups.push(consumers);
@@ -312,6 +317,9 @@ impl Cluster {
             at.ctx.after(first, Event::MetadataAge(number));
         }
         for group in 0..self.groups.len() {
+            let consumers = &mut self.groups[group];
+            at.ledger.begin(consumers.index, consumers.unread);
+            consumers.counts.lag_records_max = consumers.unread;
             if let Some(begins) = self.groups[group].config.outset.begins {
                 let number = u16::try_from(group).expect("few groups");
                 at.ctx.at(begins, Event::Begin(number));

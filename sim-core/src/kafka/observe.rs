@@ -206,7 +206,8 @@ impl Cluster {
             if unread > 0
                 && let Some(entry) = log.entry(log.index_near(delivered.0, delivered.1))
             {
-                gauges.oldest = gauges.oldest.max(now.since(entry.appended_at));
+                let age = now.since(entry.appended_at) + log.before(delivered.0);
+                gauges.oldest = gauges.oldest.max(age);
             }
         }
         gauges
@@ -475,6 +476,7 @@ pub(super) fn offsets_topic(config: &ClusterConfig, groups: &[GroupConfig]) -> T
         segment_bytes: 100 << 20,
         segment_time: SimDuration::from_secs(7 * 86_400),
         assignment: Vec::new(),
+        history: None,
     };
     let mut with_topic = config.clone();
     with_topic.topics.push(topic.clone());

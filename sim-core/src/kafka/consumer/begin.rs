@@ -1,8 +1,11 @@
-//! A group that begins during the run: its members start, and it has no committed offsets.
+//! Where a group stands when the run begins, and how it begins during the run.
 //!
 //! | Mechanism                                             | Fact    |
 //! |-------------------------------------------------------|---------|
 //! | without a committed offset: auto.offset.reset          | K-FET-3 |
+//!
+//! A group that has run for long, or has only been away, has committed offsets: so long before the start
+//! of the run, in what its partitions held by then. One that was never there has none.
 //!
 //! What was stored before its first position is not the group's: neither unread nor lost.
 //!
@@ -11,7 +14,9 @@
 //! `auto.offset.reset` "latest" could tell.
 
 use crate::config::kafka::OffsetReset;
+use crate::engine::SimDuration;
 
+use super::super::log::Log;
 use super::super::metadata::PartitionId;
 use super::super::{At, Cluster};
 use super::{Consumers, MemberId};
@@ -20,8 +25,24 @@ impl Consumers {
     /// Whether it has yet to begin and will then read what is stored now of a topic.
     pub(crate) fn waits_for_all(&self, topic: usize) -> bool {
         self.waits
+            && !self.config.outset.has_position()
             && self.config.auto_offset_reset == OffsetReset::Earliest
             && self.config.topics.contains(&topic)
+    }
+
+    /// What it has not read of what a partition held before the run.
+    pub(crate) fn take_position(&mut self, partition: PartitionId, log: &Log) {
+        let lag = self.config.outset.lag.unwrap_or(SimDuration::ZERO);
+        self.begin_at(partition, log.offset_before_start(lag), log);
+    }
+
+    /// It begins at an offset; returns the records from there on.
+    fn begin_at(&mut self, partition: PartitionId, first: u64, log: &Log) -> u64 {
+        let unread = log.fresh_from(first);
+        self.add_share(partition, first);
+        self.share(partition).unread = unread;
+        self.unread += unread;
+        unread
     }
 }
 
@@ -30,6 +51,19 @@ impl Cluster {
     pub(in super::super) fn begin_group(&mut self, group: usize, at: &mut At<'_, '_>) {
         self.groups[group].waits = false;
         self.note_group(at, group, "consumer_began", String::new());
+        if !self.groups[group].config.outset.has_position() {
+            self.take_first_positions(group, at);
+        }
+        let consumers = &mut self.groups[group];
+        let unread = consumers.unread;
+        consumers.counts.lag_records_max = consumers.counts.lag_records_max.max(unread);
+        for number in 0..self.member_count(group) {
+            self.start_member(group, MemberId(number), at);
+        }
+    }
+
+    /// Where a group begins to read without committed offsets.
+    fn take_first_positions(&mut self, group: usize, at: &mut At<'_, '_>) {
         let ledger_index = self.groups[group].index;
         for (within, topic) in (0..).zip(self.groups[group].config.topics.clone()) {
             // Both lists are in the order of the groups.
@@ -47,12 +81,6 @@ impl Cluster {
                 it.partitions_added(within, total, ctx, changes);
             });
         }
-        let consumers = &mut self.groups[group];
-        let unread = consumers.unread;
-        consumers.counts.lag_records_max = consumers.counts.lag_records_max.max(unread);
-        for number in 0..self.member_count(group) {
-            self.start_member(group, MemberId(number), at);
-        }
     }
 
     /// Where a group begins to read a partition.
@@ -62,11 +90,8 @@ impl Cluster {
             OffsetReset::Latest => log.high_watermark(),
             OffsetReset::Earliest => log.start(),
         };
-        let unread = log.fresh_from(first);
         let consumers = &mut self.groups[group];
-        consumers.add_share(partition, first);
-        consumers.share(partition).unread = unread;
-        consumers.unread += unread;
+        let unread = consumers.begin_at(partition, first, log);
         at.ledger.begin(consumers.index, unread);
         self.choose_cause(group, partition, at.ctx.now);
         self.note_pause(group, partition, at.ctx.now);

@@ -524,10 +524,11 @@ impl Cluster {
         let mut oldest = SimDuration::ZERO;
         while let Some(entry) = log.entry(index).filter(|entry| entry.base < to) {
             if !entry.copy {
-                oldest = oldest.max(at.ctx.now.since(entry.appended_at));
-                let records = entry.end().min(to) - entry.base.max(skipped_from);
-                lost += records;
-                expired += if entry.end() <= start { records } else { 0 };
+                let from = entry.base.max(skipped_from);
+                oldest = oldest.max(at.ctx.now.since(entry.appended_at) + log.before(from));
+                lost += entry.end().min(to) - from;
+                // Retention cuts a history inside an entry.
+                expired += entry.end().min(to).min(start).saturating_sub(from);
             }
             index += 1;
         }

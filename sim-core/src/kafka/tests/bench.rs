@@ -111,6 +111,7 @@ pub(super) fn topic(name: &str, partitions: &[&[usize]]) -> TopicConfig {
         segment_bytes: 1 << 30,
         segment_time: ms(7 * 86_400_000),
         assignment: partitions.iter().map(|replicas| replicas.to_vec()).collect(),
+        history: None,
     }
 }
 
