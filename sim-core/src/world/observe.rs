@@ -61,22 +61,8 @@ impl Observer {
             ]
         };
         let streams = config.streams.iter().map(|s| of_stream(&s.name)).collect();
-        let mut of_cluster = |name: &str| {
-            let prefix = format!("systems.{name}");
-            let mut level = |what: &str, unit| recorder.gauge(format!("{prefix}.{what}"), unit);
-            [
-                level("partitions_unavailable", "partitions"),
-                level("under_replicated", "partitions"),
-                level("under_min_isr", "partitions"),
-                level("in_sync_replicas", "replicas"),
-                level("jmx.OfflinePartitionsCount", "partitions"),
-                level("jmx.ActiveControllerCount", "controllers"),
-                recorder.rate(format!("{prefix}.jmx.IsrShrinksPerSec"), "1/s"),
-                recorder.rate(format!("{prefix}.jmx.IsrExpandsPerSec"), "1/s"),
-                recorder.rate(format!("{prefix}.bytes_accepted_per_s"), "B/s"),
-            ]
-        };
-        let clusters = config.clusters.iter().map(|c| of_cluster(&c.name)).collect();
+        let clusters =
+            config.clusters.iter().map(|it| of_cluster(&it.name, &mut recorder)).collect();
         let brokers = config.clusters.iter().map(|it| of_brokers(it, &mut recorder)).collect();
         let mut of_consumer = |name: &str| {
             let prefix = format!("consumers.{name}");
@@ -214,6 +200,23 @@ impl Observer {
     pub(crate) fn finish(self) -> Vec<Series> {
         self.recorder.finish()
     }
+}
+
+/// The levels of a cluster, and what its leaders counted.
+fn of_cluster(name: &str, recorder: &mut Recorder) -> [SeriesId; 9] {
+    let prefix = format!("systems.{name}");
+    let mut level = |what: &str, unit| recorder.gauge(format!("{prefix}.{what}"), unit);
+    [
+        level("partitions_unavailable", "partitions"),
+        level("under_replicated", "partitions"),
+        level("under_min_isr", "partitions"),
+        level("in_sync_replicas", "replicas"),
+        level("jmx.OfflinePartitionsCount", "partitions"),
+        level("jmx.ActiveControllerCount", "controllers"),
+        recorder.rate(format!("{prefix}.jmx.IsrShrinksPerSec"), "1/s"),
+        recorder.rate(format!("{prefix}.jmx.IsrExpandsPerSec"), "1/s"),
+        recorder.rate(format!("{prefix}.bytes_accepted_per_s"), "B/s"),
+    ]
 }
 
 /// Bytes through the network interface of each broker.

@@ -175,17 +175,12 @@ fn label(config: &WorldConfig, what: &Happening) -> String {
             format!("iterators expired {}", percent(*share_ppm))
         }
         Happening::LoseAnswers { share_ppm, .. } => format!("answers lost {}", percent(*share_ppm)),
-        Happening::SplitShard { shard, .. } => format!("split shard {shard}"),
-        Happening::SplitHottestShard { .. } => "split hottest shard".to_owned(),
-        Happening::MergeShards { shard, adjacent, .. } => format!("merge {shard} and {adjacent}"),
-        Happening::UpdateShardCount { target, .. } => format!("update to {target} shards"),
-        Happening::SwitchMode { capacity, .. } => {
-            let on_demand = matches!(capacity, Capacity::OnDemand(_));
-            format!("switch to {}", if on_demand { "on-demand" } else { "provisioned" })
-        }
-        Happening::WarmThroughput { bytes_per_s, .. } => {
-            format!("warm throughput {} MB/s", bytes_per_s / 1_000_000)
-        }
+        Happening::SplitShard { .. }
+        | Happening::SplitHottestShard { .. }
+        | Happening::MergeShards { .. }
+        | Happening::UpdateShardCount { .. }
+        | Happening::SwitchMode { .. }
+        | Happening::WarmThroughput { .. } => operation_label(what),
         Happening::AddWorkers { consumer: index, workers } => {
             format!("{workers} more of {}", consumer(*index))
         }
@@ -211,6 +206,25 @@ fn label(config: &WorldConfig, what: &Happening) -> String {
         Happening::ElectUnclean { cluster, topic } => {
             format!("unclean election of {}", config.clusters[*cluster].topics[*topic].name)
         }
+    }
+}
+
+/// The same for what an operator does to a stream.
+fn operation_label(what: &Happening) -> String {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has named those that come here")]
+    match what {
+        Happening::SplitShard { shard, .. } => format!("split shard {shard}"),
+        Happening::SplitHottestShard { .. } => "split hottest shard".to_owned(),
+        Happening::MergeShards { shard, adjacent, .. } => format!("merge {shard} and {adjacent}"),
+        Happening::UpdateShardCount { target, .. } => format!("update to {target} shards"),
+        Happening::SwitchMode { capacity, .. } => {
+            let on_demand = matches!(capacity, Capacity::OnDemand(_));
+            format!("switch to {}", if on_demand { "on-demand" } else { "provisioned" })
+        }
+        Happening::WarmThroughput { bytes_per_s, .. } => {
+            format!("warm throughput {} MB/s", bytes_per_s / 1_000_000)
+        }
+        _ => String::new(),
     }
 }
 
@@ -302,16 +316,7 @@ impl World {
         match what {
             Happening::HotKey { .. } | Happening::RateFactor { .. } => {}
             Happening::SlowConsumer { consumer, who, factor_ppm } => {
-                let of = Processes::Workers(*consumer);
-                let slow = |number| Effect::SlowConsumer(*consumer, number, *factor_ppm);
-                match who {
-                    None => self.hold(entry, slow(None), now),
-                    Some(who) => {
-                        for number in self.find(&Whom { of, who: who.clone() }, entry) {
-                            self.hold(entry, slow(Some(number)), now);
-                        }
-                    }
-                }
+                self.slow_down(*consumer, who.as_ref(), *factor_ppm, (entry, now));
             }
             Happening::Kill(whom) | Happening::Stop(whom) => {
                 for process in self.find_all(whom, entry) {
@@ -371,6 +376,23 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// A fleet takes longer, or those of it who are meant.
+    fn slow_down(
+        &mut self,
+        consumer: Fleet,
+        who: Option<&Who>,
+        factor_ppm: u64,
+        (entry, now): (usize, SimTime),
+    ) {
+        let Some(who) = who else {
+            return self.hold(entry, Effect::SlowConsumer(consumer, None, factor_ppm), now);
+        };
+        let whom = Whom { of: Processes::Workers(consumer), who: who.clone() };
+        for number in self.find(&whom, entry) {
+            self.hold(entry, Effect::SlowConsumer(consumer, Some(number), factor_ppm), now);
+        }
     }
 
     /// A process of a restart loop crashes, or one of a rolling restart stops.

@@ -452,8 +452,7 @@ impl Cluster {
             }
         };
         let add = &mut add;
-        let in_client = entry.sent_at.since(entry.offered_at).0;
-        let mut left = in_client;
+        let mut left = entry.sent_at.since(entry.offered_at).0;
         if entry.detoured {
             let detour = of.log.detour(piece.index);
             for (cause, nanos) in [
