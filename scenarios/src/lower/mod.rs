@@ -105,7 +105,7 @@ fn history(
     let writers = scenario.producers.values().filter(|it| writes(it));
     let sizes: Vec<u64> = writers.map(|it| mean_size(&it.record_size).0).collect();
     let count = sizes.len() as u64;
-    let mean = if count == 0 { 1 << 10 } else { (sizes.iter().sum::<u64>() / count).max(1) };
+    let mean = sizes.iter().sum::<u64>().checked_div(count).map_or(1 << 10, |mean| mean.max(1));
     let records = (history.bytes.0 / mean).max(1);
     sim::HistoryConfig { records, bytes: history.bytes.0, age: history.age.sim() }
 }
