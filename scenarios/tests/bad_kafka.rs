@@ -151,8 +151,8 @@ fn topics_that_kafka_refuses_are_refused() {
         row("members: 6", "members: 6, lag: ⟦\"1h\"⟧", "nothing is there before the run begins"),
         row(
             "partitions: 4",
-            "history: (bytes: \"1GiB\", age: ⟦\"9d\"⟧), partitions: 4",
-            "retention of \"7d\" has taken what is older",
+            "history: (bytes: \"1GiB\", age: ⟦\"25h\"⟧), partitions: 4",
+            "retention of \"24h\" has taken what is older",
         ),
         row("members: 6", "members: 6, begins: ⟦\"99h\"⟧", "99h is out of range: 0s to 30m"),
         row("partitions: 4", "partitions: ⟦0⟧", "number of partitions must be larger than 0"),

@@ -106,7 +106,7 @@ impl Checker<'_> {
         let shards = shards_of(kinesis);
         let nanos = u128::from(history.age.0) * u128::from(shards) * (1 << 20);
         let most = Bytes(u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX));
-        if history.bytes > most {
+        if history.bytes > most && history.age.0 > 0 {
             let message = format!(
                 "{shards} shards take no more than {most} in \"{}\", 1 MiB/s each",
                 history.age
