@@ -326,6 +326,7 @@ impl Cluster {
             at.ctx.after(self.producers[place].metadata_phase, Event::MetadataAge(number));
         }
         for group in 0..self.groups.len() {
+            self.tell_positions(group, at);
             let consumers = &mut self.groups[group];
             at.ledger.begin(consumers.index, consumers.unread);
             consumers.counts.lag_records_max = consumers.unread;

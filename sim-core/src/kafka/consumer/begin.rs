@@ -15,6 +15,7 @@
 
 use crate::config::kafka::OffsetReset;
 use crate::engine::SimDuration;
+use crate::ledger::Seen;
 
 use super::super::log::Log;
 use super::super::metadata::PartitionId;
@@ -47,6 +48,16 @@ impl Consumers {
 }
 
 impl Cluster {
+    /// Checkers learn from where on a group reads.
+    pub(in super::super) fn tell_positions(&self, group: usize, at: &mut At<'_, '_>) {
+        let consumers = &self.groups[group];
+        for (share, partition) in consumers.shares.iter().zip(0..) {
+            if let Some(first) = share.as_ref().map(|it| it.delivered).filter(|it| *it > 0) {
+                at.ledger.saw(|| Seen::begins(consumers.index, partition, first));
+            }
+        }
+    }
+
     /// The members of a group start.
     pub(in super::super) fn begin_group(&mut self, group: usize, at: &mut At<'_, '_>) {
         self.groups[group].waits = false;
@@ -93,6 +104,8 @@ impl Cluster {
         let consumers = &mut self.groups[group];
         let unread = consumers.begin_at(partition, first, log);
         at.ledger.begin(consumers.index, unread);
+        let (consumer, number) = (consumers.index, partition.0);
+        at.ledger.saw(|| Seen::begins(consumer, number, first));
         self.choose_cause(group, partition, at.ctx.now);
         self.note_pause(group, partition, at.ctx.now);
     }

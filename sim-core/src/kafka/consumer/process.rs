@@ -372,8 +372,8 @@ impl Cluster {
         }
         let bytes = u64::from(entry.bytes) * new / u64::from(entry.count);
         at.ledger.deliver(index, new, bytes);
-        at.ledger.saw(|| Seen::delivered(index, new, entry.offered_at, piece.done_at));
         let before = of.log.before(piece.from);
+        at.ledger.saw(|| Seen::delivered(index, new, (entry.offered_at, before), piece.done_at));
         let consumers = &mut self.groups[group];
         let age = piece.done_at.since(entry.offered_at) + before;
         let records = u32::try_from(new).expect("an entry holds fewer than 2^32 records");

@@ -18,6 +18,7 @@
 
 use crate::config::InitialPosition;
 use crate::engine::SimDuration;
+use crate::ledger::Seen;
 
 use super::{App, AppCtx, ShardIndex, ShardState};
 
@@ -39,7 +40,17 @@ impl App {
             self.unread += state.unread;
         }
         at.ledger.begin(self.index, self.unread);
+        self.tell_positions(at);
         self.counts.lag_records_max = self.unread;
+    }
+
+    /// Checkers learn from where on it reads.
+    fn tell_positions(&self, at: &mut AppCtx<'_, '_>) {
+        for (state, shard) in self.shards.iter().zip(0..) {
+            if let Some(first) = state.as_ref().map(|it| it.delivered).filter(|it| *it > 0) {
+                at.ledger.saw(|| Seen::begins(self.index, shard, first));
+            }
+        }
     }
 
     /// Its workers start.
@@ -79,6 +90,7 @@ impl App {
             self.shards[shard as usize] = Some(state);
         }
         at.ledger.begin(self.index, self.unread);
+        self.tell_positions(at);
         self.counts.lag_records_max = self.unread;
         // A child waits until whoever ends its parents makes its lease.
         let waits = |shard: &&u32| {

@@ -550,7 +550,8 @@ impl App {
             }
             let bytes = u64::from(part.bytes) * left / u64::from(part.count);
             at.ledger.deliver(self.index, left, bytes);
-            at.ledger.saw(|| Seen::delivered(self.index, left, part.offered_at, end));
+            let offered = (part.offered_at, extent.before);
+            at.ledger.saw(|| Seen::delivered(self.index, left, offered, end));
             self.latency.record(end.since(part.offered_at) + extent.before, records);
             self.counts.lag_max = self.counts.lag_max.max(extent.age(end));
             let orders = (&mut self.keys, &mut state.rest, &mut self.luck);
