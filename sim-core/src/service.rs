@@ -57,6 +57,10 @@ pub const FULL_SPEED: u64 = 1_000_000;
 
 /// The product of two factors, all in millionths.
 pub(crate) fn times_as_slow(ppm: u64, other_ppm: u64) -> u64 {
+    // The usual case, without a division of 128 bits.
+    if other_ppm == FULL_SPEED {
+        return ppm;
+    }
     let product = u128::from(ppm) * u128::from(other_ppm) / u128::from(FULL_SPEED);
     u64::try_from(product).unwrap_or(u64::MAX)
 }
@@ -78,6 +82,9 @@ pub(crate) fn time_to_process(
             sum
         }
     };
+    if ppm == FULL_SPEED {
+        return plain;
+    }
     let scaled = u128::from(plain.0) * u128::from(ppm) / u128::from(FULL_SPEED);
     SimDuration(u64::try_from(scaled).unwrap_or(u64::MAX))
 }

@@ -413,6 +413,10 @@ fn salted_hashes(key: &str, salt: u16, hash: fn(&str) -> u128) -> Vec<u128> {
 
 /// `whole * part / of`, rounded down.
 fn part_of(whole: u64, part: u64, of: u64) -> u64 {
+    // The usual case, without a division of 128 bits.
+    if let Some(product) = whole.checked_mul(part) {
+        return product / of.max(1);
+    }
     let share = u128::from(whole) * u128::from(part) / u128::from(of.max(1));
     u64::try_from(share).expect("a part is no larger than the whole")
 }
