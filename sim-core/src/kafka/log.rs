@@ -455,10 +455,11 @@ impl Log {
         self.start > before
     }
 
-    /// When the newest of the records kept between two offsets was offered.
+    /// When the newest of the records kept between two offsets was offered, if it was during the run.
     pub(crate) fn newest_between(&self, from: u64, until: u64) -> Option<SimTime> {
         let kept = self.entries.iter().skip_while(|entry| entry.base < from);
-        kept.take_while(|entry| entry.end() <= until).map(|entry| entry.offered_at).max()
+        let kept = kept.take_while(|entry| entry.end() <= until);
+        kept.filter(|it| self.before(it.base).0 == 0).map(|entry| entry.offered_at).max()
     }
 
     /// Bytes that retention has left.

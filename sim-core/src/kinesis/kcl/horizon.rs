@@ -118,7 +118,8 @@ impl App {
         }
         state.checkpoint = state.checkpoint.max(horizon);
         if horizon > state.delivered {
-            let last = log.extent(log.extent_of(horizon - 1)).map(|extent| extent.appended_at);
+            let last = log.extent(log.extent_of(horizon - 1));
+            let last = last.filter(|it| it.before.0 == 0).map(|it| it.appended_at);
             let (consumer, partition, until) = (self.index, shard, horizon);
             at.ledger.saw(|| Seen::Expired { consumer, partition, until, newest: last });
             self.lose(shard, at);
