@@ -479,3 +479,94 @@ fn what_is_only_odd_is_a_warning() {
         assert_eq!(problems.list[0].message, message, "{problems}");
     }
 }
+
+#[test]
+fn leases_are_of_shards_that_are_there_each_once_and_held_by_workers_that_are_there() {
+    for row in [
+        row(
+            "workers: 5",
+            "workers: 5, leases: [[0, ⟦10⟧]]",
+            "there is no shard 10: there are 10, from 0",
+        ),
+        row(
+            "workers: 5",
+            "workers: 5, leases: [[0], [1, ⟦0⟧]]",
+            "the lease of shard 0 is given twice",
+        ),
+        advised(
+            row(
+                "workers: 5",
+                "workers: 2, leases: [[0], [1], ⟦[2]⟧]",
+                "there is no worker 2: there are 2, from 0",
+            ),
+            "set `workers: 3`",
+        ),
+        row(
+            "workers: 5",
+            "workers: 5, config: {\"maxLeasesForWorker\": 2}, leases: [⟦[0, 1, 2]⟧]",
+            "3 leases are more than maxLeasesForWorker",
+        ),
+        advised(
+            row(
+                "workers: 5",
+                "workers: 5, begins: \"5m\", ⟦leases⟧: [[0]]",
+                "nobody holds a lease before the workers start",
+            ),
+            "leave `leases` or `begins` out",
+        ),
+        row("workers: 5", "workers: 5, begins: ⟦\"31m\"⟧", "31m is out of range: 0s to 30m"),
+    ] {
+        prove(&row);
+    }
+}
+
+#[test]
+fn a_history_is_no_larger_than_what_retention_and_shards_have_left() {
+    let stream = "retention: \"24h\"";
+    for row in [
+        advised(
+            row(
+                stream,
+                "retention: \"24h\", history: (bytes: \"1GiB\", age: ⟦\"25h\"⟧)",
+                "retention \"24h\" has taken what is older",
+            ),
+            "lower `age`, or raise `retention`",
+        ),
+        // Ten shards take 10 MiB a second: 36,000 MiB in an hour are 35.15625 GiB.
+        advised(
+            row(
+                stream,
+                "retention: \"24h\", history: (bytes: ⟦\"36GiB\"⟧, age: \"1h\")",
+                "10 shards take no more than 36000MiB in \"1h\", 1 MiB/s each",
+            ),
+            "lower `bytes`, or raise `age` or the shards",
+        ),
+        row(
+            stream,
+            "retention: \"24h\", history: (bytes: ⟦\"0B\"⟧, age: \"1h\")",
+            "0B is out of range: 1B to 1TiB",
+        ),
+        row(
+            stream,
+            "retention: \"24h\", history: (bytes: \"1GiB\", age: ⟦\"0s\"⟧)",
+            "0s is out of range: 1s to 10000h",
+        ),
+        advised(
+            row(
+                "workers: 5",
+                "workers: 5, lag: ⟦\"1h\"⟧",
+                "nothing is there before the run begins",
+            ),
+            "add a `history`",
+        ),
+    ] {
+        prove(&row);
+    }
+    let with = "retention: \"24h\", history: (bytes: \"1GiB\", age: \"1h\")";
+    let text = replaced(stream, with).replace("workers: 5", "workers: 5, lag: \"61m\"");
+    let problems = problems_of(&text);
+    assert_eq!(problems.list.len(), 1, "{problems}");
+    assert_eq!(problems.list[0].message, "the history reaches back no more than \"1h\"");
+    let within = replaced(stream, with).replace("workers: 5", "workers: 5, lag: \"1h\"");
+    assert!(problems_of(&within).list.is_empty());
+}

@@ -148,6 +148,13 @@ fn topics_that_kafka_refuses_are_refused() {
             "replication_factor: ⟦0⟧,\n",
             "replication factor must be larger than 0",
         ),
+        row("members: 6", "members: 6, lag: ⟦\"1h\"⟧", "nothing is there before the run begins"),
+        row(
+            "partitions: 4",
+            "history: (bytes: \"1GiB\", age: ⟦\"25h\"⟧), partitions: 4",
+            "retention of \"24h\" has taken what is older",
+        ),
+        row("members: 6", "members: 6, begins: ⟦\"99h\"⟧", "99h is out of range: 0s to 30m"),
         row("partitions: 4", "partitions: ⟦0⟧", "number of partitions must be larger than 0"),
         row(
             "topics: {\n                \"orders\": (\n                    partitions: 12",

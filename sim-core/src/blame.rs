@@ -13,6 +13,8 @@ use crate::result::BlameMap;
 /// What a record can wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
+    /// Written before the run: all the time until its start.
+    BeforeStart,
     /// In the client, until its batch was due.
     ClientBatching,
     /// In the client, due, behind other records that had to be sent first.
@@ -53,7 +55,8 @@ pub enum Cause {
 }
 
 /// All causes, in the order in which a record can meet them.
-pub const CAUSES: [(Cause, &str); 18] = [
+pub const CAUSES: [(Cause, &str); 19] = [
+    (Cause::BeforeStart, "before_start"),
     (Cause::ClientBatching, "client_batching"),
     (Cause::ClientBacklog, "client_backlog"),
     (Cause::Throttled, "throttled"),

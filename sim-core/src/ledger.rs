@@ -145,6 +145,11 @@ impl Ledger {
         }
     }
 
+    /// A consumer begins: so many records are stored from its first position on.
+    pub fn begin(&mut self, consumer: usize, records: u64) {
+        self.consumers[consumer].stored += records;
+    }
+
     /// The client learned that records are stored.
     pub fn accept(&mut self, producer: usize, records: u64, bytes: u64) {
         let book = &mut self.producers[producer];

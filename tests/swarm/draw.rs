@@ -203,6 +203,7 @@ impl Luck {
             push_latency: millis(self.of(&[0, 60, 60, 500])),
             reshard_time: millis(self.of(&[0, 500, 5_000, 30_000])),
             reshard_serially: self.chance(50) && !calm,
+            history: None,
         }
     }
 
@@ -379,6 +380,9 @@ impl Luck {
             renews_iterators: calm || self.chance(80),
             sink_idempotent: self.chance(50),
             sink: None,
+            outset: Outset::default(),
+            initial_position: InitialPosition::Latest,
+            leases: Vec::new(),
         }
     }
 

@@ -351,6 +351,7 @@ impl Luck {
             leaves_on_close: self.chance(70),
             start_time: millis(self.of(&[0, 2_000, 20_000])),
             state,
+            outset: Outset::default(),
         }
     }
 

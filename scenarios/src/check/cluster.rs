@@ -10,11 +10,12 @@ use sim_core::config::kafka::MOST_BROKERS;
 use crate::check::{Checker, MAX_MEMBERS, MAX_PARTITIONS, MAX_QUORUM, MAX_REPLICAS, MAX_ZONES};
 use crate::effective::{
     INSTANCES, granted_session, has_zookeeper, places, quorum, quorum_places, topic_settings,
+    unless_none,
 };
 use crate::knobs::{BROKER, TOPIC, ZOOKEEPER};
 use crate::nearest;
 use crate::path::{Path, root};
-use crate::schema::{Disk, Kafka, KafkaVersion, Placed, Quorum, Topic};
+use crate::schema::{Disk, History, Kafka, KafkaVersion, Placed, Quorum, Topic};
 use crate::units::{ByteRate, Bytes, Dur, shortened};
 use crate::version::Release;
 
@@ -282,6 +283,9 @@ impl Checker<'_> {
         } else {
             self.min_insync(path, kafka, topic);
             self.assignment(&path.name("assignment"), topic, brokers);
+            if let Some(history) = topic.history {
+                self.history_of_topic(&path.name("history"), kafka, topic, history);
+            }
         }
     }
 
@@ -301,6 +305,25 @@ impl Checker<'_> {
             "min.insync.replicas {least} is above the replication factor {replicas}: {then}"
         );
         self.warning(path.name("config").name("min.insync.replicas"), message);
+    }
+
+    fn history_of_topic(&mut self, path: &Path, kafka: &Kafka, topic: &Topic, history: History) {
+        self.history(path, history);
+        let settings = topic_settings(kafka, topic);
+        let help = |what: &str| Some(format!("lower `{what}`, or raise the topic's retention"));
+        if let Some(retention) = unless_none(settings.retention).map(Dur)
+            && history.age > retention
+        {
+            let message = format!("retention of \"{retention}\" has taken what is older");
+            self.error(path.name("age"), message).help = help("age");
+        }
+        let partitions = u64::from(topic.partitions.max(1));
+        if let Some(bytes) = unless_none(settings.retention_bytes).map(Bytes)
+            && history.bytes.0 / partitions > bytes.0
+        {
+            let message = format!("retention has left no more than {bytes} of each partition");
+            self.error(path.name("bytes"), message).help = help("bytes");
+        }
     }
 
     fn assignment(&mut self, path: &Path, topic: &Topic, brokers: usize) {

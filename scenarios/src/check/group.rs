@@ -24,6 +24,7 @@ impl Checker<'_> {
         let (ServiceTime::Fixed(time) | ServiceTime::Exponential(time)) = group.service_time;
         self.range(path.name("service_time"), time, Dur(0), Dur::secs(3_600));
         self.range(path.name("start_time"), group.start_time, Dur(0), Dur::secs(3_600));
+        self.begins(path, group.begins);
         if let Some(streams) = &group.streams {
             let (bytes, rate) = (streams.state_per_partition, streams.restore_rate);
             self.state(&path.name("streams"), bytes, rate);
@@ -44,6 +45,12 @@ impl Checker<'_> {
                 for (index, zone) in group.zones.iter().enumerate().take(MAX_ZONES) {
                     self.zone(path.name("zones").index(index), zone, &group.from, kafka);
                 }
+                let topics = topics_of(kafka, group);
+                let ages = topics.iter().filter_map(|it| kafka.topics.get(*it));
+                let ages: Vec<Option<Dur>> =
+                    ages.map(|it| it.history.map(|history| history.age)).collect();
+                // What no topic says is none; the shallowest history bounds the lag.
+                self.lag(path, group.lag, ages.into_iter().min().flatten());
                 self.group_topics(path, group, kafka);
                 self.group_config(&path.name("config"), group, kafka);
             }

@@ -5,8 +5,10 @@ use crate::defaults;
 use crate::knobs::KCL;
 use crate::lower::{LEAST_IDLE_TIME_V3, shards_on_demand};
 use crate::path::Path;
-use crate::schema::{Capacity, Kcl, KclVersion, Kinesis, Retrieval, Sdk, ServiceTime, System};
-use crate::units::{ByteRate, Bytes, Dur};
+use crate::schema::{
+    Capacity, History, Kcl, KclVersion, Kinesis, Retrieval, Sdk, ServiceTime, System,
+};
+use crate::units::{ByteRate, Bytes, Dur, MAX_BYTES};
 
 impl Checker<'_> {
     pub(super) fn stream(&mut self, path: &Path, kinesis: &Kinesis) {
@@ -20,6 +22,9 @@ impl Checker<'_> {
         self.range(path.name("put_latency"), kinesis.put_latency, Dur(0), minute);
         self.range(path.name("get_latency"), kinesis.get_latency, Dur(0), minute);
         self.range(path.name("push_latency"), kinesis.push_latency, Dur(0), minute);
+        if let Some(history) = kinesis.history {
+            self.history_of_stream(&path.name("history"), kinesis, history);
+        }
         if let Some(time) = kinesis.reshard_time {
             self.range(path.name("reshard_time"), time, Dur(0), Dur::secs(3_600));
         }
@@ -87,7 +92,92 @@ impl Checker<'_> {
             let message = format!("KCL 3.x raises this to \"{LEAST_IDLE_TIME_V3}\" (N-KCL-3)");
             self.warning(config_path.name("idleTimeBetweenReadsInMillis"), message);
         }
+        self.begins(path, kcl.begins);
         self.lease_room(path, kcl);
+    }
+
+    fn history_of_stream(&mut self, path: &Path, kinesis: &Kinesis, history: History) {
+        self.history(path, history);
+        if history.age > kinesis.retention {
+            let message = format!("retention \"{}\" has taken what is older", kinesis.retention);
+            self.error(path.name("age"), message).help =
+                Some("lower `age`, or raise `retention`".to_owned());
+        }
+        let shards = shards_of(kinesis);
+        let nanos = u128::from(history.age.0) * u128::from(shards) * (1 << 20);
+        let most = Bytes(u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX));
+        if history.bytes > most && history.age.0 > 0 {
+            let message = format!(
+                "{shards} shards take no more than {most} in \"{}\", 1 MiB/s each",
+                history.age
+            );
+            self.error(path.name("bytes"), message).help =
+                Some("lower `bytes`, or raise `age` or the shards".to_owned());
+        }
+    }
+
+    pub(super) fn history(&mut self, path: &Path, history: History) {
+        let (second, most) = (Dur::secs(1), Dur::secs(10_000 * 3_600));
+        self.range(path.name("age"), history.age, second, most);
+        self.range(path.name("bytes"), history.bytes, Bytes(1), MAX_BYTES);
+    }
+
+    /// How far behind a consumer is when the run begins; `age` is how far what is there reaches back.
+    pub(super) fn lag(&mut self, path: &Path, lag: Option<Dur>, age: Option<Dur>) {
+        let Some(lag) = lag else { return };
+        let (message, help) = match age {
+            None => ("nothing is there before the run begins".to_owned(), "add a `history`"),
+            Some(age) if lag > age => (
+                format!("the history reaches back no more than \"{age}\""),
+                "lower `lag`, or raise the `age` of the history",
+            ),
+            Some(_) => return,
+        };
+        self.error(path.name("lag"), message).help = Some(help.to_owned());
+    }
+
+    /// A consumer that begins later.
+    pub(super) fn begins(&mut self, path: &Path, begins: Option<Dur>) {
+        if let Some(begins) = begins {
+            self.range(path.name("begins"), begins, Dur(0), self.scenario.duration);
+        }
+    }
+
+    /// Leases that are placed by hand.
+    fn leases(&mut self, path: &Path, kcl: &Kcl, shards: u32) {
+        if kcl.leases.is_empty() {
+            return;
+        }
+        let of_leases = path.name("leases");
+        if kcl.begins.is_some() {
+            let message = "nobody holds a lease before the workers start".to_owned();
+            self.error(of_leases, message).help = Some("leave `leases` or `begins` out".to_owned());
+            return;
+        }
+        let workers = usize::try_from(kcl.workers).unwrap_or(usize::MAX);
+        let most = KCL.value(&kcl.config, "maxLeasesForWorker");
+        let mut taken = std::collections::BTreeSet::new();
+        for (worker, list) in kcl.leases.iter().enumerate() {
+            let path = of_leases.index(worker);
+            if worker >= workers {
+                let message = format!("there is no worker {worker}: there are {workers}, from 0");
+                self.error(path, message).help = Some(format!("set `workers: {}`", worker + 1));
+                return;
+            }
+            if list.len() as u64 > most {
+                let message = format!("{} leases are more than maxLeasesForWorker", list.len());
+                self.error(path.clone(), message);
+            }
+            for (place, shard) in list.iter().enumerate() {
+                let path = path.index(place);
+                if *shard >= shards {
+                    let message = format!("there is no shard {shard}: there are {shards}, from 0");
+                    self.error(path, message);
+                } else if !taken.insert(*shard) {
+                    self.error(path, format!("the lease of shard {shard} is given twice"));
+                }
+            }
+        }
     }
 
     fn lease_room(&mut self, path: &Path, kcl: &Kcl) {
@@ -95,10 +185,9 @@ impl Checker<'_> {
         else {
             return;
         };
-        let shards = match &kinesis.capacity {
-            Capacity::Provisioned { shards } => *shards,
-            Capacity::OnDemand(on_demand) => shards_on_demand(on_demand),
-        };
+        let shards = shards_of(kinesis);
+        self.lag(path, kcl.lag, kinesis.history.map(|it| it.age));
+        self.leases(path, kcl, shards);
         let each = KCL.value(&kcl.config, "maxLeasesForWorker");
         let room = each.saturating_mul(u64::from(kcl.workers));
         if room < u64::from(shards) {
@@ -113,5 +202,13 @@ impl Checker<'_> {
         if self.scenario.systems.get(name).and_then(System::as_kafka).is_some() {
             self.error(path, format!("`{name}` is a Kafka cluster, not a Kinesis stream"));
         }
+    }
+}
+
+/// Shards of a stream when the run begins.
+fn shards_of(kinesis: &Kinesis) -> u32 {
+    match &kinesis.capacity {
+        Capacity::Provisioned { shards } => *shards,
+        Capacity::OnDemand(on_demand) => shards_on_demand(on_demand),
     }
 }

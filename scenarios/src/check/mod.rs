@@ -16,13 +16,13 @@ use std::collections::BTreeSet;
 use crate::diagnostics::Severity;
 use crate::effective::topic_of;
 use crate::knobs::{KafkaLibrary, Library, Place};
-use crate::lower::{parts, records, resolution};
+use crate::lower::{mean_size, parts, records, resolution};
 use crate::nearest;
 use crate::path::{Path, root};
 use crate::rates::{Profiles, profile, records_within};
 use crate::schema::{
-    ConfigValue, Consumer, KafkaVersion, KclVersion, Named, Producer, RateShape, RecordSize,
-    Retrieval, Scenario, System,
+    ConfigValue, Consumer, KafkaVersion, KclVersion, Named, Producer, RateShape, Retrieval,
+    Scenario, System,
 };
 use crate::units::{Bytes, Dur, MAX_RATE, shortened};
 
@@ -433,24 +433,6 @@ impl Checker<'_> {
             );
             self.error(path, message).help =
                 Some("set a finer `resolution`, or lower the rate or the size".to_owned());
-        }
-    }
-}
-
-/// About the mean of a record's size.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "a positive number, at most the greatest size"
-)]
-fn mean_size(size: &RecordSize) -> Bytes {
-    match size {
-        RecordSize::Fixed(size) => *size,
-        RecordSize::Uniform { min, max } => Bytes(min.0.midpoint(max.0)),
-        RecordSize::LogNormal { median, sigma, max } => {
-            let mean = median.0 as f64 * libm::exp(sigma * sigma / 2.0);
-            Bytes(mean.min(max.0 as f64) as u64)
         }
     }
 }

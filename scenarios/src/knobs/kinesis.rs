@@ -61,10 +61,14 @@ pub const KPL: Library = Library {
 /// Values of `leaseAssignmentStrategy` (N-KCL-20).
 const STRATEGIES: &[&str] = &["WORKER_UTILIZATION_AWARE", "LEASE_COUNT_BASED"];
 
+/// Values of `initialPositionInStreamExtended` (N-KCL-24).
+const POSITIONS: &[&str] = &["LATEST", "TRIM_HORIZON"];
+
 /// Kinesis Client Library 2.x and 3.x (N-KCL-2).
 pub const KCL: Library = Library {
     name: "KCL",
     modelled: &[
+        knob("initialPositionInStreamExtended", Kind::Choice(POSITIONS), "LATEST"),
         knob("failoverTimeMillis", Kind::Time(Dur::secs(1), HOUR), "10s"),
         knob("maxLeasesForWorker", Kind::Count(1, i32::MAX as u64), "2147483647"),
         only(KclVersion::V2, knob("maxLeasesToStealAtOneTime", Kind::Count(1, 10_000), "1")),
@@ -96,7 +100,6 @@ pub const KCL: Library = Library {
         "initialLeaseTableReadCapacity",
         "initialLeaseTableWriteCapacity",
         "initialPositionInStream",
-        "initialPositionInStreamExtended",
         "listShardsBackoffTimeInMillis",
         "logWarningForTaskAfterMillis",
         "maxCacheMissesBeforeReload",

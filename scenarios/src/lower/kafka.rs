@@ -8,12 +8,13 @@ use sim_core::engine::SimDuration;
 use super::{cluster_index, is_idempotent, service, sink_use};
 use crate::effective::{
     assignors_of, consumer_value, costs, delivery_timeout, disk, granted_session, idempotence,
-    is_kip_848, places, quorum, quorum_places, streams_value, topic_names, topic_settings,
-    topics_of, unless_none, zookeeper_value,
+    is_kip_848, places, quorum, quorum_places, streams_value, topic_names, topic_of,
+    topic_settings, topics_of, unless_none, zookeeper_value,
 };
 use crate::knobs::{BROKER, PRODUCER};
 use crate::schema::{
-    Kafka, KafkaGroup, KafkaProducer, KafkaVersion, LocalState, Quorum, Scenario, Streams, Topic,
+    Kafka, KafkaGroup, KafkaProducer, KafkaVersion, LocalState, Producer, Quorum, Scenario,
+    Streams, Topic,
 };
 use crate::version::Release;
 
@@ -21,7 +22,7 @@ fn narrow(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
-pub(super) fn cluster(name: &str, kafka: &Kafka) -> sim::ClusterConfig {
+pub(super) fn cluster(scenario: &Scenario, name: &str, kafka: &Kafka) -> sim::ClusterConfig {
     let topics = topic_names(kafka).into_iter();
     let topics = topics.filter_map(|name| Some((name, kafka.topics.get(name)?)));
     sim::ClusterConfig {
@@ -34,7 +35,9 @@ pub(super) fn cluster(name: &str, kafka: &Kafka) -> sim::ClusterConfig {
         zones: kafka.zones.clone(),
         brokers: places(&kafka.brokers, &kafka.zones),
         quorum: keeper(kafka),
-        topics: topics.map(|(name, it)| topic_config(kafka, name, it)).collect(),
+        topics: topics
+            .map(|(topic, it)| topic_config(scenario, (name, kafka), topic, it))
+            .collect(),
         settings: settings(kafka),
         hardware: hardware(kafka),
         costs: controller_costs(kafka),
@@ -69,7 +72,12 @@ fn keeper(kafka: &Kafka) -> sim::Quorum {
     }
 }
 
-fn topic_config(kafka: &Kafka, name: &str, topic: &Topic) -> sim::TopicConfig {
+fn topic_config(
+    scenario: &Scenario,
+    (cluster, kafka): (&str, &Kafka),
+    name: &str,
+    topic: &Topic,
+) -> sim::TopicConfig {
     let settings = topic_settings(kafka, topic);
     let numbers = |list: &Vec<u32>| {
         list.iter().filter_map(|it| usize::try_from(*it).ok()).collect::<Vec<usize>>()
@@ -85,6 +93,11 @@ fn topic_config(kafka: &Kafka, name: &str, topic: &Topic) -> sim::TopicConfig {
         segment_bytes: settings.segment_bytes,
         segment_time: SimDuration(settings.segment_time),
         assignment: topic.assignment.iter().map(numbers).collect(),
+        history: topic.history.map(|it| {
+            let writes =
+                |writer: &Producer| writer.to == cluster && topic_of(kafka, writer) == Some(name);
+            super::history(scenario, it, writes)
+        }),
     }
 }
 
@@ -225,6 +238,7 @@ pub(super) fn group(scenario: &Scenario, name: &str, group: &KafkaGroup) -> sim:
             .as_ref()
             .map(|it| state(group, it, version))
             .or_else(|| group.state.as_ref().map(local_state)),
+        outset: super::outset(group.begins, group.lag),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::schema::{
 };
 use crate::units::Dur;
 
-pub(super) fn stream(name: &str, kinesis: &Kinesis) -> sim::StreamConfig {
+pub(super) fn stream(scenario: &Scenario, name: &str, kinesis: &Kinesis) -> sim::StreamConfig {
     let reshard_time = kinesis.reshard_time.unwrap_or(match kinesis.capacity {
         Capacity::Provisioned { .. } => defaults::RESHARD_TIME_PROVISIONED,
         Capacity::OnDemand(_) => defaults::RESHARD_TIME_ON_DEMAND,
@@ -25,6 +25,7 @@ pub(super) fn stream(name: &str, kinesis: &Kinesis) -> sim::StreamConfig {
         push_latency: kinesis.push_latency.sim(),
         reshard_time: reshard_time.sim(),
         reshard_serially: kinesis.reshard_serially,
+        history: kinesis.history.map(|it| super::history(scenario, it, |writer| writer.to == name)),
     }
 }
 
@@ -115,6 +116,13 @@ pub(super) fn application(scenario: &Scenario, name: &str, kcl: &Kcl) -> sim::Kc
         renews_iterators: true,
         sink_idempotent: super::is_idempotent(scenario, kcl.sink.as_deref()),
         sink: super::sink_use(scenario, kcl.sink.as_deref(), &kcl.on_failure),
+        outset: super::outset(kcl.begins, kcl.lag),
+        initial_position: if flag("initialPositionInStreamExtended") {
+            sim::InitialPosition::TrimHorizon
+        } else {
+            sim::InitialPosition::Latest
+        },
+        leases: kcl.leases.clone(),
     }
 }
 

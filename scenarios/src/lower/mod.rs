@@ -6,15 +6,15 @@ mod kinesis;
 mod timeline;
 
 use sim_core::config as sim;
-use sim_core::engine::SimDuration;
+use sim_core::engine::{SimDuration, SimTime};
 
 use crate::effective::{client, topic_names, topic_of};
 use crate::rates::{Profiles, profile, records_within};
 use crate::schema::{
-    Arrivals, Capacity, Client, GivenUp, Keys, Named, OnFailure, Producer, RecordSize, Scenario,
-    ServiceTime, Sink, System, Target,
+    Arrivals, Capacity, Client, GivenUp, History, Keys, Named, OnFailure, Producer, RecordSize,
+    Scenario, ServiceTime, Sink, System, Target,
 };
-use crate::units::Dur;
+use crate::units::{Bytes, Dur};
 
 pub(crate) use kinesis::{LEAST_IDLE_TIME_V3, shards_on_demand};
 
@@ -54,8 +54,8 @@ pub fn lower(
         seed,
         duration: scenario.duration.sim(),
         resolution,
-        streams: streams.map(|(name, it)| kinesis::stream(name, it)).collect(),
-        clusters: clusters.map(|(name, it)| kafka::cluster(name, it)).collect(),
+        streams: streams.map(|(name, it)| kinesis::stream(scenario, name, it)).collect(),
+        clusters: clusters.map(|(name, it)| kafka::cluster(scenario, name, it)).collect(),
         producers: producers.map(|(name, it)| producer(scenario, name, it, profiles)).collect(),
         consumers: applications
             .map(|(name, it)| kinesis::application(scenario, name, it))
@@ -131,6 +131,43 @@ fn retry(on_failure: &OnFailure) -> sim::SinkRetry {
             GivenUp::DeadLetter => sim::GivenUp::DeadLetter,
             GivenUp::Skip => sim::GivenUp::Skip,
         },
+    }
+}
+
+fn outset(begins: Option<Dur>, lag: Option<Dur>) -> sim::Outset {
+    sim::Outset { begins: begins.map(|at| SimTime(at.0)), lag: lag.map(Dur::sim) }
+}
+
+/// What is there before the run: records of the mean size of those that are written to it, or of
+/// 1 KiB if none are.
+fn history(
+    scenario: &Scenario,
+    history: History,
+    writes: impl Fn(&Producer) -> bool,
+) -> sim::HistoryConfig {
+    let writers = scenario.producers.values().filter(|it| writes(it));
+    let sizes: Vec<u64> = writers.map(|it| mean_size(&it.record_size).0).collect();
+    let count = sizes.len() as u64;
+    let mean = sizes.iter().sum::<u64>().checked_div(count).map_or(1 << 10, |it| it.max(1));
+    let records = (history.bytes.0 / mean).max(1);
+    sim::HistoryConfig { records, bytes: history.bytes.0, age: history.age.sim() }
+}
+
+/// About the mean of a record's size.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a positive number, at most the greatest size"
+)]
+pub(crate) fn mean_size(size: &RecordSize) -> Bytes {
+    match size {
+        RecordSize::Fixed(size) => *size,
+        RecordSize::Uniform { min, max } => Bytes(min.0.midpoint(max.0)),
+        RecordSize::LogNormal { median, sigma, max } => {
+            let mean = median.0 as f64 * libm::exp(sigma * sigma / 2.0);
+            Bytes(mean.min(max.0 as f64) as u64)
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::ServiceTime;
+use super::{History, ServiceTime};
 use crate::defaults;
 use crate::units::{ByteRate, Bytes, Dur};
 use crate::value::{ConfigValue, Named};
@@ -130,6 +130,9 @@ pub struct Topic {
     /// Brokers of each partition, the preferred leader first; as Kafka assigns them if left out.
     #[serde(default)]
     pub assignment: Vec<Vec<u32>>,
+    /// What its partitions hold when the run begins.
+    #[serde(default)]
+    pub history: Option<History>,
 }
 
 /// The volume of a broker (K-DSK-1).
@@ -216,6 +219,12 @@ pub struct KafkaGroup {
     /// From the start of a process until its first poll; an assumption.
     #[serde(default = "defaults::member_start_time")]
     pub start_time: Dur,
+    /// When its members start, with nothing committed; at work from the start if left out.
+    #[serde(default)]
+    pub begins: Option<Dur>,
+    /// How far before the start of the run its committed offsets are.
+    #[serde(default)]
+    pub lag: Option<Dur>,
     /// The members run Kafka Streams with local state.
     #[serde(default)]
     pub streams: Option<Streams>,

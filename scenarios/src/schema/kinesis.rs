@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ServiceTime;
+use super::{History, ServiceTime};
 use crate::defaults;
 use crate::units::{ByteRate, Bytes, Dur};
 use crate::value::{ConfigValue, Named};
@@ -36,6 +36,9 @@ pub struct Kinesis {
     /// Whether UpdateShardCount runs its steps one after the other (N-C-2).
     #[serde(default = "defaults::reshard_serially")]
     pub reshard_serially: bool,
+    /// What its shards hold when the run begins.
+    #[serde(default)]
+    pub history: Option<History>,
 }
 
 /// How a stream's capacity is set.
@@ -174,6 +177,15 @@ pub struct Kcl {
     /// Least time between checkpoints of a shard; 0 s checkpoints after each processRecords.
     #[serde(default)]
     pub checkpoint_interval: Dur,
+    /// When its workers start, with an empty lease table; at work from the start if left out.
+    #[serde(default)]
+    pub begins: Option<Dur>,
+    /// How far before the start of the run its checkpoints are.
+    #[serde(default)]
+    pub lag: Option<Dur>,
+    /// Shards by worker whose leases it holds at the start; dealt in turn if left out.
+    #[serde(default)]
+    pub leases: Vec<Vec<u32>>,
     /// Under the library's own names (N-KCL-2).
     #[serde(default)]
     pub config: Named<ConfigValue>,

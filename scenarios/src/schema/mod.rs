@@ -72,6 +72,16 @@ pub struct Scenario {
     pub sources: Vec<String>,
 }
 
+/// What a stream or topic holds when the run begins, written evenly over the time before.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// Bytes, over all shards or partitions.
+    pub bytes: Bytes,
+    /// Age of the oldest record.
+    pub age: Dur,
+}
+
 /// A system that holds records.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -15,9 +15,9 @@ pub(super) struct Age {
 
 impl Age {
     pub(super) fn see(&mut self, seen: &Seen) -> Result<(), String> {
-        if let Seen::Delivered { consumer, records, offered_at, at } = *seen {
+        if let Seen::Delivered { consumer, records, offered_at, age } = *seen {
             let sum = self.ages.entry(consumer).or_default();
-            *sum = (sum.0 + u128::from(records) * u128::from(at.since(offered_at).0), offered_at);
+            *sum = (sum.0 + u128::from(records) * u128::from(age.0), offered_at);
         } else if let Seen::Blamed { consumer, nanos } = *seen {
             let (naive, last) = self.ages.get(&consumer).copied().unwrap_or_default();
             if naive != nanos {
@@ -34,13 +34,15 @@ impl Age {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::SimDuration;
 
     /// Three records of 40 and two of 5: 3 * 40 + 2 * 5 = 130.
     #[test]
     fn blame_that_is_not_the_age_is_found() {
         let mut checker = Age::default();
-        let delivered =
-            |records, offered, at| Seen::delivered(2, records, SimTime(offered), SimTime(at));
+        let delivered = |records, offered, at| {
+            Seen::delivered(2, records, (SimTime(offered), SimDuration::ZERO), SimTime(at))
+        };
         let blamed = |nanos| Seen::Blamed { consumer: 2, nanos };
         checker.see(&blamed(0)).unwrap();
         checker.see(&delivered(3, 60, 100)).unwrap();

@@ -4,7 +4,7 @@
 
 use crate::engine::SimDuration;
 
-use super::{ServiceTime, SinkUse};
+use super::{HistoryConfig, Outset, ServiceTime, SinkUse};
 
 /// Most brokers of a cluster: sets of them are bits.
 pub const MOST_BROKERS: usize = 128;
@@ -111,6 +111,8 @@ pub struct TopicConfig {
     pub segment_time: SimDuration,
     /// Brokers of each partition in assignment order; empty: as Kafka assigns them.
     pub assignment: Vec<Vec<usize>>,
+    /// What its first partitions hold when the run begins.
+    pub history: Option<HistoryConfig>,
 }
 
 /// Broker configuration under its real names.
@@ -349,6 +351,8 @@ pub struct GroupConfig {
     pub start_time: SimDuration,
     /// Local state per partition, as Kafka Streams keeps it; `None`: stateless.
     pub state: Option<StateConfig>,
+    /// How it stands when the run begins.
+    pub outset: Outset,
 }
 
 /// Which group protocol.

@@ -60,6 +60,8 @@ pub struct StreamConfig {
     pub reshard_time: SimDuration,
     /// Whether UpdateShardCount runs its steps one after the other (N-C-2) or all at once.
     pub reshard_serially: bool,
+    /// What its first shards hold when the run begins.
+    pub history: Option<HistoryConfig>,
 }
 
 /// How a stream's capacity is set.
@@ -311,6 +313,70 @@ pub struct KclConfig {
     pub sink_idempotent: bool,
     /// The sink that holds it back, if one does.
     pub sink: Option<SinkUse>,
+    /// How it stands when the run begins.
+    pub outset: Outset,
+    /// `initialPositionInStreamExtended`: where it begins without a checkpoint.
+    pub initial_position: InitialPosition,
+    /// Leases by worker when the run begins; empty: dealt in turn, as a balanced fleet holds them.
+    pub leases: Vec<Vec<u32>>,
+}
+
+/// How a consumer stands when the run begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outset {
+    /// When its processes start; `None`: they have run for long.
+    pub begins: Option<SimTime>,
+    /// How far before the start of the run what it has committed ends. `None`: at the start; or
+    /// nothing is committed, if it begins later.
+    pub lag: Option<SimDuration>,
+}
+
+impl Outset {
+    /// Whether it has a position when the run begins.
+    #[must_use]
+    pub fn has_position(&self) -> bool {
+        self.begins.is_none() || self.lag.is_some()
+    }
+}
+
+/// What a log holds when the run begins, written evenly over the time before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryConfig {
+    /// Records, over all partitions or shards.
+    pub records: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Age of the oldest.
+    pub age: SimDuration,
+}
+
+impl HistoryConfig {
+    /// The part of one partition or shard of so many.
+    #[must_use]
+    pub fn share(&self, number: u64, of: u64) -> Self {
+        Self {
+            records: part(self.records, number, of),
+            bytes: part(self.bytes, number, of),
+            ..*self
+        }
+    }
+}
+
+/// Part `number` of `of` equal ones, to a whole number: together they are the total.
+#[must_use]
+pub fn part(total: u64, number: u64, of: u64) -> u64 {
+    let until = |number: u64| u128::from(total) * u128::from(number) / u128::from(of.max(1));
+    u64::try_from(until(number + 1) - until(number)).expect("a part of 64 bits")
+}
+
+/// Where an application begins to read a shard that it has no checkpoint of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InitialPosition {
+    /// `LATEST`: behind what is there.
+    #[default]
+    Latest,
+    /// `TRIM_HORIZON`: at the oldest record that retention has left.
+    TrimHorizon,
 }
 
 /// Lease management generations.

@@ -78,7 +78,7 @@ impl Broker {
             unflushed: 0,
             stamp: 0,
             disk: Disk::new(&hardware.disk, hardware.page_cache / 5),
-            cache: PageCache::new(hardware.page_cache),
+            cache: PageCache::since(hardware.page_cache, super::history::epoch(config)),
             network_in: Pipe::new(hardware.network),
             network_out: Pipe::new(hardware.network),
             isr_checks: Periodic::new(half_lag.max(SimDuration(1))),
@@ -235,6 +235,8 @@ impl Disk {
 /// What of the logs is in memory: everything that was written since a moving instant.
 #[derive(Clone, Debug)]
 pub(crate) struct PageCache {
+    /// Instants are counted from so long before the start of the run.
+    epoch: SimDuration,
     capacity: u64,
     filled: u64,
     /// (instant, bytes that had come into the cache by then).
@@ -246,14 +248,29 @@ pub(crate) const CACHE_STEPS: u64 = 32;
 
 impl PageCache {
     pub(crate) fn new(capacity: u64) -> Self {
-        Self { capacity, filled: 0, steps: VecDeque::new() }
+        Self { epoch: SimDuration::ZERO, capacity, filled: 0, steps: VecDeque::new() }
+    }
+
+    /// One that knows of what was written in the time before the run.
+    pub(crate) fn since(capacity: u64, epoch: SimDuration) -> Self {
+        Self { epoch, ..Self::new(capacity) }
+    }
+
+    /// Bytes of a step.
+    pub(crate) fn step(&self) -> u64 {
+        (self.capacity / CACHE_STEPS).max(1)
     }
 
     /// Bytes come in, written or read from disk, and push out what came in longest ago.
     pub(crate) fn fill(&mut self, now: SimTime, bytes: u64) {
-        let step = (self.capacity / CACHE_STEPS).max(1);
+        self.fill_at(now + self.epoch, bytes);
+    }
+
+    /// The same, at an instant counted from the epoch.
+    pub(crate) fn fill_at(&mut self, clock: SimTime, bytes: u64) {
+        let step = self.step();
         if self.steps.back().is_none_or(|(_, by)| self.filled - by >= step) {
-            self.steps.push_back((now, self.filled));
+            self.steps.push_back((clock, self.filled));
         }
         self.filled += bytes;
         // The oldest step that is still inside bounds what is cached.
@@ -262,12 +279,12 @@ impl PageCache {
         }
     }
 
-    /// When its last step began.
+    /// When its last step began, counted from the epoch.
     pub(crate) fn last_step(&self) -> SimTime {
         self.steps.back().map_or(SimTime::ZERO, |(at, _)| *at)
     }
 
-    /// Whether what was written at that instant is still there.
+    /// Whether what was written at that instant, counted from the epoch, is still there.
     pub(crate) fn holds(&self, written_at: SimTime) -> bool {
         let Some(&(oldest, by)) = self.steps.front() else {
             return true;

@@ -422,7 +422,8 @@ impl Cluster {
         let fetchers = self.config.settings.num_replica_fetchers;
         let name = &self.config.topics[topic].name;
         let fetcher = super::observe::fetcher_of(name, state.number, fetchers);
-        self.partitions.push(super::partition::Partition::new(&state, fetcher));
+        let log = super::log::Log::since(super::history::epoch(&self.config));
+        self.partitions.push(super::partition::Partition::new(&state, fetcher, log));
         self.waiters.push(std::collections::VecDeque::new());
         for place in 0..self.groups_of[topic].len() {
             let group = self.groups_of[topic][place];

@@ -12,7 +12,9 @@
 //! when a request brought several. A tail that is cut is gone at the election; in truth it stays on
 //! the old leader's disk until that one follows, so an unclean election that brings just that
 //! leader back would find it. A follower that reads below the first kept entry gets records of the
-//! mean size of those forgotten.
+//! mean size of those forgotten. What was there before the run: see `history`.
+
+mod history;
 
 use std::collections::VecDeque;
 
@@ -23,6 +25,8 @@ use crate::ledger::Records;
 
 use super::broker::CACHE_STEPS;
 use super::detour::Detour;
+
+use history::History;
 
 /// A stored run of records.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +73,15 @@ impl Entry {
     pub(crate) fn run(&self) -> Records {
         Records::numbered(self.flow, self.class, self.first_seq, self.stride, self.count)
     }
+
+    /// What fits of it from an offset inside it on, or a record if it must be something: (the offset
+    /// after it, its bytes).
+    fn take(&self, from: u64, room: u64, must: bool) -> (u64, u64) {
+        let (count, bytes) = (u128::from(self.count), u128::from(self.bytes).max(1));
+        let fits = u64::try_from(u128::from(room) * count / bytes).unwrap_or(u64::MAX);
+        let records = fits.max(u64::from(must)).min(self.end() - from);
+        (from + records, records * u64::from(self.bytes) / u64::from(self.count))
+    }
 }
 
 /// How a batch came to be appended.
@@ -101,6 +114,7 @@ struct Segment {
 /// The log of one partition.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
+    history: History,
     entries: VecDeque<Entry>,
     /// Entries that are no longer kept.
     dropped: u64,
@@ -123,6 +137,7 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn new() -> Self {
         Self {
+            history: History::default(),
             entries: VecDeque::new(),
             dropped: 0,
             committed: 0,
@@ -165,20 +180,22 @@ impl Log {
     /// Appends a batch. `topic` says when segments roll.
     pub(crate) fn append(&mut self, batch: &Batch, arrival: &Arrival, topic: &TopicConfig) {
         let now = arrival.now;
+        // Segments and the page cache count from the beginning of all history.
+        let clock = now + self.history.epoch;
         let active = self.segments.back().expect("there is an active segment");
         let full = self.end_bytes - active.base_bytes >= topic.segment_bytes;
         let holds = self.end > active.base;
-        if holds && (full || now.since(active.opened_at) >= topic.segment_time) {
+        if holds && (full || clock.since(active.opened_at) >= topic.segment_time) {
             let (base, base_bytes) = (self.end, self.end_bytes);
-            self.segments.push_back(Segment { base, base_bytes, opened_at: now, newest: now });
+            self.segments.push_back(Segment { base, base_bytes, opened_at: clock, newest: clock });
         }
         let active = self.segments.back_mut().expect("there is an active segment");
         if self.end == active.base {
-            active.opened_at = now;
+            active.opened_at = clock;
         }
-        active.newest = active.newest.max(batch.offered_at);
+        active.newest = active.newest.max(batch.offered_at + self.history.epoch);
         if self.written.back().is_none_or(|(at, _)| *at < arrival.cache_step) {
-            self.written.push_back((now, self.end));
+            self.written.push_back((clock, self.end));
             // Twice what the page cache holds is enough: what is older is on disk alone.
             if self.written.len() as u64 > 2 * CACHE_STEPS {
                 self.written.pop_front();
@@ -259,8 +276,12 @@ impl Log {
         }
     }
 
-    /// When the record at `offset` was appended, or a little before: to a step of the page cache.
+    /// When the record at `offset` was appended, or a little before: to a step of the page cache, and
+    /// counted from the beginning of all history.
     pub(crate) fn written_at(&self, offset: u64) -> SimTime {
+        if offset < self.history.end {
+            return SimTime::ZERO + (self.history.epoch - self.before(offset));
+        }
         // Most readers are at the tail.
         let last = self.written.back().filter(|(_, from)| *from <= offset);
         let found = last.or_else(|| {
@@ -268,6 +289,13 @@ impl Log {
             self.written.get(after.checked_sub(1)?)
         });
         found.map_or(SimTime::ZERO, |(at, _)| *at)
+    }
+
+    /// Records from `offset` on, without second copies; from there on all is kept.
+    pub(crate) fn fresh_from(&self, offset: u64) -> u64 {
+        let first = self.entries.partition_point(|entry| entry.end() <= offset);
+        let fresh = self.entries.range(first..).filter(|entry| !entry.copy);
+        fresh.map(|entry| entry.end() - entry.base.max(offset)).sum()
     }
 
     /// Raises the high watermark over every entry that was appended up to `stamp` and ends by
@@ -325,6 +353,15 @@ impl Log {
         let (mut until, mut bytes) = (offset, 0);
         let first = place(index.saturating_sub(self.dropped));
         for entry in self.entries.range(first.min(self.entries.len())..) {
+            if entry.base < self.history.end {
+                // An entry of the history is many batches: it is cut anywhere.
+                let (end, read) = entry.take(until, most.saturating_sub(bytes), bytes == 0);
+                (until, bytes) = (end, bytes + read);
+                if until < entry.end() {
+                    break;
+                }
+                continue;
+            }
             let size = u64::from(entry.bytes);
             if entry.end() > self.high_watermark || bytes > 0 && bytes + size > most {
                 break;
@@ -392,6 +429,7 @@ impl Log {
     /// Lets retention take whole segments (K-RET-1); returns whether the start moved.
     pub(crate) fn retain(&mut self, topic: &TopicConfig, now: SimTime) -> bool {
         let before = self.start;
+        let now = now + self.history.epoch;
         let too_old = |segment: &Segment| {
             topic.retention.is_some_and(|keep: SimDuration| now.since(segment.newest) > keep)
         };
@@ -417,10 +455,11 @@ impl Log {
         self.start > before
     }
 
-    /// When the newest of the records kept between two offsets was offered.
+    /// When the newest of the records kept between two offsets was offered, if it was during the run.
     pub(crate) fn newest_between(&self, from: u64, until: u64) -> Option<SimTime> {
         let kept = self.entries.iter().skip_while(|entry| entry.base < from);
-        kept.take_while(|entry| entry.end() <= until).map(|entry| entry.offered_at).max()
+        let kept = kept.take_while(|entry| entry.end() <= until);
+        kept.filter(|it| self.before(it.base).0 == 0).map(|entry| entry.offered_at).max()
     }
 
     /// Bytes that retention has left.

@@ -13,6 +13,7 @@
 //! | `group`                               | who owns which partition                           |
 //! | `consumer`                            | what members fetch, process and commit             |
 //! | `faults`                              | what breaks, what operators do                     |
+//! | `history`                             | what is there when the run begins                  |
 //! | `observe`                             | gauges, counts, audits                             |
 //!
 //! Everything acts on one truth: a partition's log and leader as the brokers that serve it know
@@ -26,6 +27,7 @@ pub mod controller;
 mod detour;
 mod faults;
 pub mod group;
+mod history;
 mod isr;
 mod log;
 pub mod metadata;
@@ -101,6 +103,8 @@ pub enum Event {
     PollOverdue(u16, MemberId, u32),
     /// A partition's state is restored: (group, reader, generation).
     Restored(u16, u32, u32),
+    /// A group begins.
+    Begin(u16),
     /// A member process has started: (group, member, generation of the slot).
     Started(u16, MemberId, u32),
 }
@@ -215,12 +219,15 @@ impl Cluster {
             config,
         };
         for (_, state) in cluster.metadata.iter() {
-            let name = &cluster.config.topics[usize::from(state.topic)].name;
+            let topic = &cluster.config.topics[usize::from(state.topic)];
+            let name = &topic.name;
             let fetchers = cluster.config.settings.num_replica_fetchers;
             let fetcher = observe::fetcher_of(name, state.number, fetchers);
-            cluster.partitions.push(Partition::new(state, fetcher));
+            let log = history::log_of(&cluster.config, topic, state.number);
+            cluster.partitions.push(Partition::new(state, fetcher, log));
             cluster.waiters.push(std::collections::VecDeque::new());
         }
+        cluster.warm_caches();
         for group in group_configs {
             let ledger_index = world.consumers.len()
                 + world.groups.iter().position(|it| it.name == group.name).unwrap_or(0);
@@ -250,11 +257,12 @@ impl Cluster {
         let coordination = Group::new(config, settings, version, counts, rtt, rngs);
         let mut consumers =
             Consumers::new(config, ledger_index, coordination, self.brokers.len(), rngs);
-        for &topic in &config.topics {
+        let begun = if config.outset.has_position() { config.topics.as_slice() } else { &[] };
+        for &topic in begun {
             self.groups_of[topic].push(place);
             self.readers_of[topic].push(ledger_index);
             for &partition in &self.metadata.topics[topic] {
-                consumers.add_share(partition, 0);
+                consumers.take_position(partition, &self.partitions[partition.index()].log);
             }
         }
         self.groups.push(consumers);
@@ -318,6 +326,16 @@ impl Cluster {
             at.ctx.after(self.producers[place].metadata_phase, Event::MetadataAge(number));
         }
         for group in 0..self.groups.len() {
+            self.tell_positions(group, at);
+            let consumers = &mut self.groups[group];
+            at.ledger.begin(consumers.index, consumers.unread);
+            consumers.counts.lag_records_max = consumers.unread;
+            if let Some(begins) = self.groups[group].config.outset.begins {
+                let number = u16::try_from(group).expect("few groups");
+                at.ctx.at(begins, Event::Begin(number));
+                self.begin_rounds(group, rngs, at);
+                continue;
+            }
             self.with_group(group, at, |it, ctx, changes| it.start(true, ctx, changes));
             self.begin_rounds(group, rngs, at);
             self.groups[group].counts.rebalances = 0;
@@ -365,6 +383,7 @@ impl Cluster {
             Event::Restored(group, reader, generation) => {
                 self.on_restored(usize::from(group), reader, generation, at);
             }
+            Event::Begin(group) => self.begin_group(usize::from(group), at),
             Event::Started(group, member, start) => {
                 self.on_started(usize::from(group), member, start, at);
             }

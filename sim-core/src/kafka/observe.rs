@@ -207,7 +207,8 @@ impl Cluster {
             if unread > 0
                 && let Some(entry) = log.entry(log.index_near(delivered.0, delivered.1))
             {
-                gauges.oldest = gauges.oldest.max(now.since(entry.appended_at));
+                let age = now.since(entry.appended_at) + log.before(delivered.0);
+                gauges.oldest = gauges.oldest.max(age);
             }
         }
         gauges
@@ -273,6 +274,9 @@ impl Cluster {
                     let replica = self.partitions[number].replicas[place];
                     needed = needed.min(self.end_on(id, replica));
                 }
+            }
+            if self.groups.iter().any(|it| it.waits_for_all(topic)) {
+                needed = needed.min(self.partitions[number].log.start());
             }
             let of = &mut self.partitions[number];
             of.log.drop_before(needed);
@@ -395,14 +399,7 @@ impl Cluster {
         let mut unread = 0;
         for (number, share) in self.groups[group].shares.iter().enumerate() {
             let Some(share) = share else { continue };
-            let log = &self.partitions[number].log;
-            let mut index = log.index_of(share.delivered);
-            while let Some(entry) = log.entry(index) {
-                if !entry.copy {
-                    unread += entry.end() - entry.base.max(share.delivered);
-                }
-                index += 1;
-            }
+            unread += self.partitions[number].log.fresh_from(share.delivered);
         }
         unread
     }
@@ -488,6 +485,7 @@ pub(super) fn offsets_topic(config: &ClusterConfig, groups: &[GroupConfig]) -> T
         segment_bytes: 100 << 20,
         segment_time: SimDuration::from_secs(7 * 86_400),
         assignment: Vec::new(),
+        history: None,
     };
     let mut with_topic = config.clone();
     with_topic.topics.push(topic.clone());

@@ -46,9 +46,11 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
-    pub(crate) fn new(state: &PartitionState, fetcher: u32) -> Self {
+    pub(crate) fn new(state: &PartitionState, fetcher: u32, log: Log) -> Self {
         Self {
-            log: Log::new(),
+            ends: vec![log.end(); state.replicas.len()],
+            epoch_start: log.end(),
+            log,
             topic: usize::from(state.topic),
             number: state.number,
             leader: state.leader,
@@ -60,8 +62,6 @@ impl Partition {
             unread: vec![0; state.replicas.len()],
             turns: vec![0; state.replicas.len()],
             fetcher,
-            ends: vec![0; state.replicas.len()],
-            epoch_start: 0,
             watched: None,
             unusable_since: None,
             held: Held::default(),

@@ -2,14 +2,20 @@
 //!
 //! Positions are *part numbers*: parts are numbered from 0 in the order of their append, and a
 //! position names the next part. Only what some reader may still ask for is kept (decision D-15);
-//! everything behind the lowest checkpoint is dropped, so memory follows what is live.
+//! everything behind the lowest checkpoint is dropped, so memory follows what is live. What was
+//! there before the run comes first, and is worked out when it is looked at (`history`).
+
+mod history;
 
 use std::collections::VecDeque;
 
 use crate::blame::Detour;
-use crate::engine::SimTime;
+use crate::config::HistoryConfig;
+use crate::engine::{SimDuration, SimTime};
 use crate::flow::{Batch, FlowId, KeyClass};
 use crate::order::Run;
+
+use history::History;
 
 /// A stored batch, as much of it as readers need.
 #[derive(Clone, Copy, Debug)]
@@ -65,9 +71,17 @@ pub struct Extent {
     pub wire_records: u32,
     /// Bytes on the wire.
     pub bytes: u64,
+    /// How long before the start of the run it was appended; zero for what the run brings.
+    pub before: SimDuration,
 }
 
 impl Extent {
+    /// Time since its append, also if that was before the start of the run.
+    #[must_use]
+    pub fn age(&self, now: SimTime) -> SimDuration {
+        now.since(self.appended_at) + self.before
+    }
+
     /// The number of the part after its last.
     #[must_use]
     pub fn end(&self) -> u64 {
@@ -78,6 +92,9 @@ impl Extent {
 /// The records of one shard that may still be read.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
+    history: History,
+    /// The lowest position of the history that is still kept.
+    history_from: u64,
     extents: VecDeque<Extent>,
     dropped_extents: u64,
     parts: VecDeque<Part>,
@@ -86,6 +103,31 @@ pub struct Log {
 }
 
 impl Log {
+    /// A log that holds something when the run begins.
+    #[must_use]
+    pub fn with_history(config: &HistoryConfig) -> Self {
+        let history = History::new(config);
+        // Positions and extents of the run are numbered behind those of the history.
+        Self {
+            dropped_extents: history.end(),
+            dropped_parts: history.end(),
+            history,
+            ..Self::default()
+        }
+    }
+
+    /// How long before the start of the run its oldest record was appended.
+    #[must_use]
+    pub fn age_at_start(&self) -> SimDuration {
+        self.history.age()
+    }
+
+    /// The first position that was appended no longer than `lag` before the start of the run.
+    #[must_use]
+    pub fn position_before_start(&self, lag: SimDuration) -> u64 {
+        self.history.position_of(lag)
+    }
+
     /// Appends what a request brought.
     pub fn append(&mut self, sent_at: SimTime, now: SimTime, wire: (u32, u64), batches: &[Batch]) {
         let first_part = self.end();
@@ -120,6 +162,7 @@ impl Log {
             records,
             wire_records: wire.0,
             bytes: wire.1,
+            before: SimDuration::ZERO,
         });
     }
 
@@ -132,13 +175,16 @@ impl Log {
     /// The lowest position still kept.
     #[must_use]
     pub fn start(&self) -> u64 {
-        self.dropped_parts
+        if self.history_from < self.history.end() { self.history_from } else { self.dropped_parts }
     }
 
     /// The part at `position`, which must be kept.
     #[must_use]
-    pub fn part(&self, position: u64) -> &Part {
-        &self.parts[usize_of(position - self.dropped_parts)]
+    pub fn part(&self, position: u64) -> Part {
+        if position < self.history.end() {
+            return self.history.part(position);
+        }
+        self.parts[usize_of(position - self.dropped_parts)]
     }
 
     /// What delayed the part at `position` on the client's side, beyond batching and one attempt.
@@ -152,18 +198,28 @@ impl Log {
     /// Number of the first extent kept.
     #[must_use]
     pub fn start_extent(&self) -> u64 {
-        self.dropped_extents
+        if self.history_from < self.history.end() {
+            self.history_from
+        } else {
+            self.dropped_extents
+        }
     }
 
     /// The extent of that number, if there is one.
     #[must_use]
-    pub fn extent(&self, number: u64) -> Option<&Extent> {
-        self.extents.get(usize_of(number.checked_sub(self.dropped_extents)?))
+    pub fn extent(&self, number: u64) -> Option<Extent> {
+        if number < self.history.end() {
+            return (number >= self.history_from).then(|| self.history.extent(number));
+        }
+        self.extents.get(usize_of(number.checked_sub(self.dropped_extents)?)).copied()
     }
 
     /// Number of the extent that holds the part at `position`, or the end.
     #[must_use]
     pub fn extent_of(&self, position: u64) -> u64 {
+        if position < self.history.end() {
+            return position.max(self.history_from);
+        }
         let before = self.extents.partition_point(|extent| extent.end() <= position);
         self.dropped_extents + before as u64
     }
@@ -171,11 +227,23 @@ impl Log {
     /// Records in the parts from `from` to `until`.
     #[must_use]
     pub fn records_between(&self, from: u64, until: u64) -> u64 {
-        (from..until).map(|position| u64::from(self.part(position).count)).sum()
+        let of_run = from.max(self.history.end())..until;
+        self.history.records_between(from, until)
+            + of_run.map(|position| u64::from(self.part(position).count)).sum::<u64>()
+    }
+
+    /// The same, without second copies.
+    #[must_use]
+    pub fn fresh_between(&self, from: u64, until: u64) -> u64 {
+        let of_run = from.max(self.history.end())..until;
+        let parts = of_run.map(|position| self.part(position)).filter(|part| !part.copy);
+        self.history.records_between(from, until)
+            + parts.map(|part| u64::from(part.count)).sum::<u64>()
     }
 
     /// Forgets whole extents below `position`.
     pub fn drop_before(&mut self, position: u64) {
+        self.history_from = self.history_from.max(position.min(self.history.end()));
         while self.extents.front().is_some_and(|extent| extent.end() <= position) {
             let extent = self.extents.pop_front().expect("just seen");
             self.dropped_extents += 1;

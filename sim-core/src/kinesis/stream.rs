@@ -20,6 +20,7 @@ use crate::config::{Capacity, OnDemandConfig, OnDemandRule, StreamConfig};
 use crate::engine::{NANOS_PER_SEC, SimDuration, SimTime};
 use crate::hash::{HashRange, create_ranges, uniform_boundaries};
 
+use super::log::Log;
 use super::on_demand::{BYTES_PER_SHARD, passes_trigger, promised_capacity, shards_for};
 use super::shard::{Shard, WRITE_BYTES_PER_SEC, WRITE_RECORDS_PER_SEC};
 
@@ -83,10 +84,15 @@ impl Stream {
             Capacity::Provisioned { shards } => *shards,
             Capacity::OnDemand(on_demand) => shards_for(promised_capacity(on_demand, 0)),
         };
-        let shards: Vec<Shard> = create_ranges(count)
+        let mut shards: Vec<Shard> = create_ranges(count)
             .into_iter()
             .map(|range| Shard::new(range, [None; 2], config.burst_bytes, SimTime::ZERO))
             .collect();
+        if let Some(history) = &config.history {
+            for (number, shard) in (0..).zip(&mut shards) {
+                shard.log = Log::with_history(&history.share(number, u64::from(count)));
+            }
+        }
         Self {
             config: config.clone(),
             open: (0..count).collect(),

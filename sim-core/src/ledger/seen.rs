@@ -1,7 +1,7 @@
 //! What the models say of what happens, for whoever listens: checkers outside of them. A model says
 //! it beside the line that books it, and reads nothing back.
 
-use crate::engine::SimTime;
+use crate::engine::{SimDuration, SimTime};
 use crate::flow::{Batch, FlowId, KeyClass};
 
 /// Records of one flow that go one way together, by numbers without a gap.
@@ -69,8 +69,8 @@ pub enum Seen {
     Stopped { consumer: usize, partition: u32, reader: u32 },
     /// A process has processed these positions.
     Processed { consumer: usize, partition: u32, reader: u32, from: u64, until: u64 },
-    /// Records were delivered for the first time.
-    Delivered { consumer: usize, records: u64, offered_at: SimTime, at: SimTime },
+    /// Records were delivered for the first time, `age` after they were offered.
+    Delivered { consumer: usize, records: u64, offered_at: SimTime, age: SimDuration },
     /// All that a consumer's deliveries have waited for so far, in record-nanoseconds.
     Blamed { consumer: usize, nanos: u128 },
     /// A position was committed, or a checkpoint written, and it counts.
@@ -99,6 +99,12 @@ impl Seen {
         Self::Stopped { consumer, partition, reader }
     }
 
+    /// A consumer begins to read a partition at a position: what is before it is none of its.
+    #[must_use]
+    pub fn begins(consumer: usize, partition: u32, position: u64) -> Self {
+        Self::Skipped { consumer, partition, from: 0, until: position }
+    }
+
     /// A reader's position counts.
     #[must_use]
     pub fn committed(consumer: usize, (partition, reader): (u32, u32), position: u64) -> Self {
@@ -116,9 +122,15 @@ impl Seen {
         Self::Processed { consumer, partition, reader, from, until }
     }
 
-    /// Records of one batch delivered for the first time.
+    /// Records of one batch delivered for the first time; they were offered at an instant, or so long
+    /// before the run.
     #[must_use]
-    pub fn delivered(consumer: usize, records: u64, offered_at: SimTime, at: SimTime) -> Self {
-        Self::Delivered { consumer, records, offered_at, at }
+    pub fn delivered(
+        consumer: usize,
+        records: u64,
+        (offered_at, before): (SimTime, SimDuration),
+        at: SimTime,
+    ) -> Self {
+        Self::Delivered { consumer, records, offered_at, age: at.since(offered_at) + before }
     }
 }

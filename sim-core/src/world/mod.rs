@@ -11,7 +11,7 @@ mod upkeep;
 use std::collections::BTreeSet;
 
 use crate::checkers::Checkers;
-use crate::config::{ClientConfig, Destination, ProducerConfig, Retrieval, WorldConfig};
+use crate::config::{ClientConfig, Destination, KclConfig, ProducerConfig, Retrieval, WorldConfig};
 use crate::engine::{
     Ctx, EventQueue, Periodic, RngStream, Rngs, Scheduled, SimDuration, SimTime, Slab, Turn,
 };
@@ -48,6 +48,8 @@ pub enum Event {
     AnswerTimedOut(u32),
     /// Inside an application.
     App(u16, kcl::Event),
+    /// An application begins.
+    Begin(u16),
     /// Inside a cluster.
     Kafka(u16, kafka::Event),
     /// A stream's shards change.
@@ -133,7 +135,7 @@ pub struct World {
     pub(crate) clusters: Vec<Cluster>,
     /// By group of the configuration: (cluster, its place there).
     pub(crate) groups: Vec<(usize, usize)>,
-    /// Indices of the applications that read each stream.
+    /// Indices of the applications that read each stream and have begun.
     readers: Vec<Vec<usize>>,
     requests: Slab<PutRequest>,
     offered: Vec<Batch>,
@@ -195,7 +197,8 @@ impl World {
             readers: (0..streams.len())
                 .map(|stream| {
                     let of_stream = config.consumers.iter().enumerate();
-                    of_stream.filter(|(_, app)| app.stream == stream).map(|(i, _)| i).collect()
+                    let reads = |app: &KclConfig| app.stream == stream && app.outset.has_position();
+                    of_stream.filter(|(_, app)| reads(app)).map(|(i, _)| i).collect()
                 })
                 .collect(),
             streams,
@@ -336,6 +339,10 @@ impl World {
         for index in 0..self.apps.len() {
             let polls_all = self.polls_may_be_refused(self.config.consumers[index].stream);
             self.with_app(index, SimTime::ZERO, |app, at| app.start(polls_all, &rngs, at));
+            if let Some(begins) = self.config.consumers[index].outset.begins {
+                let app = u16::try_from(index).expect("few applications");
+                self.queue.schedule_at(begins, Event::Begin(app));
+            }
         }
     }
 
@@ -378,6 +385,7 @@ impl World {
             Event::App(app, event) => {
                 self.with_app(usize::from(app), now, |app, at| app.handle(event, at));
             }
+            Event::Begin(app) => self.on_begin(usize::from(app), now),
             Event::Kafka(cluster, event) => {
                 self.with_cluster(usize::from(cluster), now, |it, at| it.handle(event, at));
             }
@@ -388,6 +396,17 @@ impl World {
         if cfg!(debug_assertions) && self.events.is_multiple_of(1_000) {
             self.audit();
         }
+    }
+
+    /// An application begins: from now on its stream's records are for it too.
+    fn on_begin(&mut self, index: usize, now: SimTime) {
+        let config = &self.config.consumers[index];
+        let (stream, subject) = (config.stream, format!("consumers.{}", config.name));
+        if let Err(place) = self.readers[stream].binary_search(&index) {
+            self.readers[stream].insert(place, index);
+        }
+        self.note(now, "consumer_began", subject, String::new());
+        self.with_app(index, now, kcl::App::begin);
     }
 
     fn on_arrivals(&mut self, index: usize, now: SimTime) {

@@ -23,9 +23,12 @@ impl World {
 
     /// The log of each shard forgets what no application can read again.
     fn trim(&mut self, stream: usize) {
+        let of_stream = self.apps.iter().filter(|app| app.config.stream == stream);
+        // Who begins later may begin with the oldest record.
+        let horizon = of_stream.filter(|app| app.waits_for_all()).map(|_| 0).min();
         for (shard, number) in self.streams[stream].shards.iter_mut().zip(0..) {
             let apps = self.readers[stream].iter().map(|&app| &self.apps[app]);
-            let needed = apps.map(|app| app.needs_from(number)).min();
+            let needed = apps.map(|app| app.needs_from(number)).chain(horizon).min();
             let end = shard.log.end();
             shard.log.drop_before(needed.unwrap_or(end).min(end));
         }

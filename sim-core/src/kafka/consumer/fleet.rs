@@ -75,6 +75,10 @@ impl Cluster {
 
     /// A process starts in a slot whose process is gone.
     pub fn start_member(&mut self, group: usize, member: MemberId, at: &mut At<'_, '_>) {
+        if self.groups[group].waits {
+            // With all others.
+            return;
+        }
         let number = u16::try_from(group).expect("few groups");
         let takes = self.groups[group].config.start_time;
         let it = self.groups[group].member(member);

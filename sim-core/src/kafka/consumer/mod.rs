@@ -16,6 +16,7 @@
 //! once. A commit fails while the group's offsets partition cannot be written; its records are read
 //! again if the owner changes then.
 
+mod begin;
 mod commit;
 mod fetch;
 mod fleet;
@@ -52,6 +53,8 @@ pub(crate) struct Consumers {
     /// Index in the ledger.
     pub(crate) index: usize,
     pub(crate) coordination: Group,
+    /// It has not begun: there are no members, and nothing is committed.
+    pub(crate) waits: bool,
     /// By partition of the cluster; `None` for those of other topics.
     pub(crate) shares: Vec<Option<Share>>,
     pub(crate) members: Vec<Member>,
@@ -195,6 +198,7 @@ impl Consumers {
         let mut consumers = Self {
             index,
             coordination,
+            waits: config.outset.begins.is_some(),
             shares: Vec::new(),
             members: Vec::new(),
             readers: Vec::new(),
@@ -225,7 +229,7 @@ impl Consumers {
         let zones = &self.config.zones;
         let zone = zones.get(number as usize % zones.len().max(1)).copied();
         self.members.push(Member {
-            running: true,
+            running: !self.waits,
             frozen: false,
             zone,
             buffer: VecDeque::new(),
@@ -531,10 +535,11 @@ impl Cluster {
         let mut oldest = SimDuration::ZERO;
         while let Some(entry) = log.entry(index).filter(|entry| entry.base < to) {
             if !entry.copy {
-                oldest = oldest.max(at.ctx.now.since(entry.appended_at));
-                let records = entry.end().min(to) - entry.base.max(skipped_from);
-                lost += records;
-                expired += if entry.end() <= start { records } else { 0 };
+                let from = entry.base.max(skipped_from);
+                oldest = oldest.max(at.ctx.now.since(entry.appended_at) + log.before(from));
+                lost += entry.end().min(to) - from;
+                // Retention cuts a history inside an entry.
+                expired += entry.end().min(to).min(start).saturating_sub(from);
             }
             index += 1;
         }
@@ -745,7 +750,7 @@ impl Consumers {
 
     /// Whether the group is at rest.
     pub(crate) fn is_stable(&self) -> bool {
-        self.coordination.state() == GroupState::Stable
+        self.waits || self.coordination.state() == GroupState::Stable
     }
 
     /// Whether somebody reads a partition.

@@ -372,11 +372,13 @@ impl Cluster {
         }
         let bytes = u64::from(entry.bytes) * new / u64::from(entry.count);
         at.ledger.deliver(index, new, bytes);
-        at.ledger.saw(|| Seen::delivered(index, new, entry.offered_at, piece.done_at));
-        let age = piece.done_at.since(entry.offered_at);
+        let before = of.log.before(piece.from);
+        at.ledger.saw(|| Seen::delivered(index, new, (entry.offered_at, before), piece.done_at));
+        let consumers = &mut self.groups[group];
+        let age = piece.done_at.since(entry.offered_at) + before;
         let records = u32::try_from(new).expect("an entry holds fewer than 2^32 records");
         consumers.latency.record(age, records);
-        consumers.note_lag(piece.done_at.since(entry.appended_at));
+        consumers.note_lag(piece.done_at.since(entry.appended_at) + before);
         let late = self.late(group, piece, &entry, first, records, at);
         at.ledger.consumers[index].reordered += late;
         self.blame(group, member, piece, &entry, new, sums);
@@ -434,8 +436,15 @@ impl Cluster {
     ) {
         let of = &self.partitions[piece.partition.index()];
         let consumers = &mut self.groups[group];
-        let age = piece.done_at.since(entry.offered_at).0;
-        let mut parts = consumers.blame.is_longest(age).then_some([0; CAUSES.len()]);
+        let (age, before) = (piece.done_at.since(entry.offered_at).0, of.log.before(piece.from).0);
+        let mut common = [0; CAUSES.len()];
+        common[Cause::BeforeStart as usize] = before;
+        let mut parts = consumers.blame.is_longest(age + before).then_some(common);
+        if before > 0 {
+            // So old that 64 bits do not hold the sums.
+            let all = u128::from(records) * u128::from(before);
+            consumers.blame.add(records, &common, &[0; CAUSES.len()], all);
+        }
         let mut add = |cause: Cause, nanos: u64| {
             sums.own[cause as usize] += records * nanos;
             if let Some(parts) = &mut parts {
@@ -483,7 +492,7 @@ impl Cluster {
         add(busy, left);
         sums.age += u128::from(records) * u128::from(age);
         if let Some(parts) = parts {
-            consumers.blame.set_longest(age, parts);
+            consumers.blame.set_longest(age + before, parts);
         }
     }
 

@@ -75,6 +75,7 @@ fn topic(name: &str, partitions: u32, replication_factor: u32) -> TopicConfig {
         segment_bytes: 1 << 30,
         segment_time: secs(7 * 86_400),
         assignment: Vec::new(),
+        history: None,
     }
 }
 

@@ -8,8 +8,8 @@ mod sessions;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::config::ServiceTime;
 use crate::config::kafka::{Assignor, OffsetReset, ServerAssignor};
+use crate::config::{Outset, ServiceTime};
 use crate::engine::ctx::Scoped;
 use crate::engine::{EventQueue, NANOS_PER_SEC, SimTime};
 
@@ -70,6 +70,7 @@ fn config(protocol: GroupProtocol, members: u32) -> GroupConfig {
         leaves_on_close: true,
         start_time: SimDuration::ZERO,
         state: None,
+        outset: Outset::default(),
     }
 }
 

@@ -25,6 +25,7 @@ fn topic(retention: Option<SimDuration>, retention_bytes: Option<u64>) -> TopicC
         segment_bytes: 2_000,
         segment_time: secs(86_400),
         assignment: Vec::new(),
+        history: None,
     }
 }
 

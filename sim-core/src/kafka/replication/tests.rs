@@ -214,6 +214,7 @@ fn cluster(partitions: u32) -> ClusterConfig {
             segment_bytes: 1 << 30,
             segment_time: SimDuration::from_secs(86_400),
             assignment: vec![vec![0, 1, 2]; partitions as usize],
+            history: None,
         }],
         settings: BrokerSettings { auto_leader_rebalance: false, ..BrokerSettings::of_3_9() },
         hardware: Hardware {

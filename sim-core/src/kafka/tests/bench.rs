@@ -8,9 +8,9 @@
 //! whose fetch waits has the records at 22.
 
 use super::super::*;
-use crate::config::ServiceTime;
 use crate::config::WorldConfig;
 use crate::config::kafka::*;
+use crate::config::{Outset, ServiceTime};
 use crate::engine::EventQueue;
 use crate::flow::KeyClass;
 
@@ -111,6 +111,7 @@ pub(super) fn topic(name: &str, partitions: &[&[usize]]) -> TopicConfig {
         segment_bytes: 1 << 30,
         segment_time: ms(7 * 86_400_000),
         assignment: partitions.iter().map(|replicas| replicas.to_vec()).collect(),
+        history: None,
     }
 }
 
@@ -170,6 +171,7 @@ fn group(name: &str, members: u32) -> GroupConfig {
         leaves_on_close: true,
         start_time: SimDuration::ZERO,
         state: None,
+        outset: Outset::default(),
     }
 }
 

@@ -135,6 +135,10 @@ impl Coordination {
     /// An application over the shards that are open now, not yet started.
     #[must_use]
     pub fn new(config: &KclConfig, shards: &[ShardIndex], rngs: &Rngs) -> Self {
+        Self::new_at(config, shards, rngs, SimTime::ZERO)
+    }
+
+    fn new_at(config: &KclConfig, shards: &[ShardIndex], rngs: &Rngs, now: SimTime) -> Self {
         let mut this = Self {
             config: config.clone(),
             intervals: Intervals::of(config.failover_time),
@@ -146,7 +150,7 @@ impl Coordination {
             lock: Lock::default(),
         };
         for _ in 0..config.workers {
-            this.spawn(SimTime::ZERO);
+            this.spawn(now);
         }
         for &shard in shards {
             this.insert_lease(shard, [None, None]);
@@ -154,9 +158,23 @@ impl Coordination {
         this
     }
 
-    /// Schedules the first scans. With `steady_start` the fleet is found balanced: leases are dealt
-    /// to the workers in turn (within `maxLeasesForWorker`), and in 3.x worker 0 is the leader.
-    /// Without it the table is empty (cold start).
+    /// An application that was not there before begins: so many workers start at once, and find
+    /// these shards without an owner.
+    pub fn begin(
+        &mut self,
+        workers: u32,
+        shards: &[ShardIndex],
+        ctx: &mut Ctx<'_, Event>,
+        changes: &mut Vec<Change>,
+    ) {
+        let config = KclConfig { workers, ..self.config.clone() };
+        *self = Self::new_at(&config, shards, &self.rngs, ctx.now);
+        self.start(false, ctx, changes);
+    }
+
+    /// Schedules the first scans. With `steady_start` the fleet is found at work: leases are held as
+    /// the configuration says, or dealt to the workers in turn (within `maxLeasesForWorker`), and in
+    /// 3.x worker 0 is the leader. Without it the table is empty (cold start).
     pub fn start(
         &mut self,
         steady_start: bool,
@@ -180,6 +198,12 @@ impl Coordination {
                 }
             }
         }
+    }
+
+    /// Shards whose lease is not at SHARD_END, in order.
+    #[must_use]
+    pub fn open_leases(&self) -> &[ShardIndex] {
+        &self.open
     }
 
     /// Reacts to an event. A paused worker's events wait for its end of pause; a dead one's are
@@ -454,17 +478,25 @@ impl Coordination {
 
     /// Deals the open leases to the workers in turn, as a balanced fleet holds them.
     fn deal_leases(&mut self, now: SimTime, changes: &mut Vec<Change>) {
-        let workers = self.config.workers.max(1);
-        let most = self.config.max_leases_for_worker;
-        for (n, shard) in (0..).zip(self.open.clone()) {
-            if n / workers >= most {
-                break;
-            }
-            let worker = WorkerId(n % workers);
+        for (shard, worker) in self.first_owners() {
             let holder = Holder { worker, stage: Stage::Reading };
             self.write_owner(shard, worker, Some(holder), now);
             changes.push(Change::Acquired { shard, worker, taken: false });
         }
+    }
+
+    /// Who holds which lease at a steady start. A shard that the configuration leaves out has no
+    /// owner.
+    fn first_owners(&self) -> Vec<(ShardIndex, WorkerId)> {
+        if !self.config.leases.is_empty() {
+            let lists = (0..).map(WorkerId).zip(&self.config.leases);
+            let leases = lists.flat_map(|(worker, list)| list.iter().map(move |it| (*it, worker)));
+            return leases.map(|(shard, worker)| (ShardIndex(shard), worker)).collect();
+        }
+        let workers = self.config.workers.max(1);
+        let most = u64::from(self.config.max_leases_for_worker) * u64::from(workers);
+        let numbered = (0..).zip(&self.open).take_while(|(n, _)| u64::from(*n) < most);
+        numbered.map(|(n, shard)| (*shard, WorkerId(n % workers))).collect()
     }
 
     /// Starts a worker process with its own phases and draws.

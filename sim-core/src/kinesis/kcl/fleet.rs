@@ -65,16 +65,21 @@ impl App {
     /// A new process starts in a slot whose worker is gone.
     pub fn start_worker(&mut self, slot: u32, at: &mut AppCtx<'_, '_>) {
         let before = self.worker_in(slot);
-        if self.workers[before.0 as usize].running {
+        if self.waits || self.workers[before.0 as usize].running {
             return;
         }
         let slow_ppm = self.workers[before.0 as usize].slow_ppm;
         self.slots[slot as usize] = self.spawn(slow_ppm, at);
     }
 
-    /// New processes start in slots of their own.
+    /// New processes start in slots of their own; before the application has begun, with the others.
     pub fn add_workers(&mut self, workers: u32, at: &mut AppCtx<'_, '_>) {
         for _ in 0..workers {
+            if self.waits {
+                self.slots.push(WorkerId(self.slots()));
+                self.workers.push(Worker { running: false, ..Worker::new(super::FULL_SPEED) });
+                continue;
+            }
             let worker = self.spawn(super::FULL_SPEED, at);
             self.slots.push(worker);
         }

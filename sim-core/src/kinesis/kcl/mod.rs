@@ -13,6 +13,7 @@
 //! auditor (N-KCL-16) are left out: tables with thousands of leases on provisioned capacity could
 //! tell. A worker that throws in processRecords (N-KCL-12) is not modelled.
 
+mod begin;
 pub mod coordination;
 mod fetch;
 mod fleet;
@@ -103,6 +104,8 @@ pub struct App {
     pub counts: Counts,
     /// Factor on the processing time of all workers, in millionths.
     slow_ppm: u64,
+    /// It has not begun: there are no workers, and nothing is checkpointed.
+    waits: bool,
     /// Readers must ask at every idle time, since together they may be refused.
     polls_all: bool,
     luck: RngStream,
@@ -199,9 +202,11 @@ impl App {
     /// An application before the start of the run.
     #[must_use]
     pub fn new(config: &KclConfig, index: usize, stream: &Stream, rngs: &Rngs) -> Self {
-        let shards: Vec<ShardIndex> = stream.open.iter().map(|&shard| ShardIndex(shard)).collect();
+        let waits = config.outset.begins.is_some();
+        let open = stream.open.iter().filter(|_| config.outset.has_position());
+        let shards: Vec<ShardIndex> = open.map(|&shard| ShardIndex(shard)).collect();
         let name = &config.name;
-        let worker = Worker::new(FULL_SPEED);
+        let worker = Worker { running: !waits, ..Worker::new(FULL_SPEED) };
         Self {
             coordination: Coordination::new(config, &shards, rngs),
             shards: shards.iter().map(|_| Some(ShardState::new(SimTime::ZERO))).collect(),
@@ -213,6 +218,7 @@ impl App {
             latency: Latency::default(),
             counts: Counts::default(),
             slow_ppm: FULL_SPEED,
+            waits,
             polls_all: false,
             luck: rngs.stream(&format!("consumer/{name}/luck")),
             service: rngs.stream(&format!("consumer/{name}/service")),
@@ -227,7 +233,7 @@ impl App {
         }
     }
 
-    /// Starts in the balanced state; `polls_all` if the polling consumers of the stream together
+    /// Starts at work, unless it begins later; `polls_all` if the polling consumers of the stream together
     /// could exceed the calls that a shard allows.
     pub fn start(&mut self, polls_all: bool, rngs: &Rngs, at: &mut AppCtx<'_, '_>) {
         self.polls_all = polls_all;
@@ -237,6 +243,10 @@ impl App {
         if self.config.version == KclVersion::V3 {
             let first = at.ctx.now + REPORT_PERIOD + SimDuration(luck.below(REPORT_PERIOD.0));
             self.reports.begin(first, Event::Report, &mut at.ctx);
+        }
+        self.take_position(at);
+        if self.waits {
+            return;
         }
         self.with_leases(at, |leases, ctx, changes| leases.start(true, ctx, changes));
         // Who owns what at the start was not taken from anybody.
@@ -454,7 +464,7 @@ impl App {
             if state.unread > finished
                 && let Some(extent) = log.extent(log.extent_of(delivered))
             {
-                lag.oldest = lag.oldest.max(now.since(extent.appended_at));
+                lag.oldest = lag.oldest.max(extent.age(now));
             }
         }
         lag.unread -= lag.finished;
@@ -518,13 +528,7 @@ impl App {
         let states = self.shards.iter().enumerate();
         states
             .filter_map(|(index, state)| Some((index, state.as_ref()?)))
-            .map(|(index, state)| {
-                let log = &stream.shards[index].log;
-                let kept = (state.delivered.max(log.start())..log.end())
-                    .filter(|position| !state.expired.holds(*position));
-                let parts = kept.map(|position| log.part(position));
-                parts.filter(|part| !part.copy).map(|part| u64::from(part.count)).sum::<u64>()
-            })
+            .map(|(index, state)| state.expired.left(&stream.shards[index].log, state.delivered))
             .sum()
     }
 

@@ -537,6 +537,7 @@ impl App {
                 sums.flush(&mut self.blame);
                 let entered = state.clock.read_entry(extent.appended_at);
                 sums.begin(&reader.clocks_then, &entered, reader.busy_cause);
+                sums.common[Cause::BeforeStart as usize] = extent.before.0;
             }
             state.delivered = state.expired.skip(position + 1);
             state.unread -= u64::from(part.count);
@@ -549,15 +550,16 @@ impl App {
             }
             let bytes = u64::from(part.bytes) * left / u64::from(part.count);
             at.ledger.deliver(self.index, left, bytes);
-            at.ledger.saw(|| Seen::delivered(self.index, left, part.offered_at, end));
-            self.latency.record(end.since(part.offered_at), records);
-            self.counts.lag_max = self.counts.lag_max.max(end.since(extent.appended_at));
+            let offered = (part.offered_at, extent.before);
+            at.ledger.saw(|| Seen::delivered(self.index, left, offered, end));
+            self.latency.record(end.since(part.offered_at) + extent.before, records);
+            self.counts.lag_max = self.counts.lag_max.max(extent.age(end));
             let orders = (&mut self.keys, &mut state.rest, &mut self.luck);
-            let late = late(part, orders, |ahead| (at.overtaking)(part.flow, reader.shard, ahead));
+            let late = late(&part, orders, |ahead| (at.overtaking)(part.flow, reader.shard, ahead));
             at.ledger.consumers[self.index].reordered += late;
             let detour = if part.detoured { log.detour(position) } else { Detour::default() };
             let times = (reader.began_at, end, service, reader.sunk.time);
-            let parts = Parts::of((part, records), extent, detour, times);
+            let parts = Parts::of((&part, records), &extent, detour, times);
             sums.add(&parts, &mut self.blame);
         }
         reader.cursor_extent = extent_number;
@@ -723,7 +725,7 @@ impl Parts {
             queued: end.since(began_at).0 - service.0 - sink.0,
             service: service.0,
             sink: sink.0,
-            age: end.since(part.offered_at).0,
+            age: (end.since(part.offered_at) + extent.before).0,
         }
     }
 

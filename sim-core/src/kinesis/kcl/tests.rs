@@ -11,7 +11,9 @@ mod threads;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::config::{Capacity, KclVersion, Retrieval, ServiceTime, StreamConfig};
+use crate::config::{
+    Capacity, InitialPosition, KclVersion, Outset, Retrieval, ServiceTime, StreamConfig,
+};
 use crate::engine::EventQueue;
 use crate::flow::{Batch, KeyClass};
 
@@ -40,6 +42,7 @@ fn stream(shards: u32) -> StreamConfig {
         push_latency: SimDuration::ZERO,
         reshard_time: SimDuration::ZERO,
         reshard_serially: true,
+        history: None,
     }
 }
 
@@ -66,6 +69,9 @@ fn config(workers: u32) -> KclConfig {
         renews_iterators: true,
         sink_idempotent: false,
         sink: None,
+        outset: Outset::default(),
+        initial_position: InitialPosition::Latest,
+        leases: Vec::new(),
     }
 }
 

@@ -22,6 +22,7 @@ fn stream(capacity: Capacity) -> Stream {
         push_latency: SimDuration::ZERO,
         reshard_time: secs(30),
         reshard_serially: true,
+        history: None,
     })
 }
 

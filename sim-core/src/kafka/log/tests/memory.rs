@@ -15,6 +15,7 @@ fn topic() -> TopicConfig {
         segment_bytes: 1 << 30,
         segment_time: SimDuration::from_secs(86_400),
         assignment: Vec::new(),
+        history: None,
     }
 }
 

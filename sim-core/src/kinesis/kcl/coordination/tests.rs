@@ -8,7 +8,7 @@ mod v3;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::config::{Retrieval, ServiceTime};
+use crate::config::{InitialPosition, Outset, Retrieval, ServiceTime};
 use crate::engine::ctx::Scoped;
 use crate::engine::{EventQueue, NANOS_PER_SEC};
 
@@ -50,6 +50,9 @@ fn config(version: KclVersion, workers: u32) -> KclConfig {
         renews_iterators: true,
         sink_idempotent: false,
         sink: None,
+        outset: Outset::default(),
+        initial_position: InitialPosition::Latest,
+        leases: Vec::new(),
     }
 }
 
